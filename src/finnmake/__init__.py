@@ -1,0 +1,1 @@
+"""finnmake: Make for FINN. Reproducible, incremental builds of FPGA dataflow accelerators."""

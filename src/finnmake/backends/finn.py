@@ -1,0 +1,211 @@
+"""The FINN backend's adapter for the engine, and all of FINN's quirks.
+
+The worker imports this module by name and calls `preload`, `load`, `run` and `save`. Steps, QONNX
+transforms and analyses are found by their dotted target; FINN's own steps through FINN's table of steps.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import json
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from finnmake.backends import placeholders
+from finnmake.engine.recording import RecordedFields
+from finnmake.engine.state import StepCall
+from finnmake.errors import StepError
+
+if TYPE_CHECKING:
+    from finn.builder.build_dataflow_config import DataflowBuildConfig
+    from qonnx.core.modelwrapper import ModelWrapper
+
+#: FINN's own steps are looked up in its table of steps under this module.
+_STEPS = "finn.builder.build_dataflow_steps"
+
+#: The link in a step's folder through which it sees the project, by the same path in every checkout.
+_LINK = "project"
+
+#: Attributes by which a configuration is copied or written out whole.
+_WHOLE = frozenset(("__dict__", "__getstate__", "__reduce__", "__reduce_ex__"))
+
+
+def preload() -> None:
+    """Import FINN, QONNX and ONNX: 2 to 8 s, once a run."""
+    placeholders.install()
+    os.environ["FINN_SETTINGS"] = os.devnull + "/none"
+    os.environ["FINN_BUILD_DIR"] = os.environ["HOME"]
+    settings = importlib.import_module("finn.util.settings")
+    settings.initialize_dummy_settings()
+    if "XILINX_VIVADO" not in os.environ:
+        # build_dataflow_steps imports this name, and the lazy look-up behind it wants Vivado.
+        vars(importlib.import_module("finn.xsi"))["SimEngine"] = _NoSimulation
+    importlib.import_module(_STEPS)
+    importlib.import_module("qonnx.transformation.general")
+    _recording_class()
+
+
+class _NoSimulation:
+    """Stands for FINN's simulation engine where Vivado is not."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        raise OSError("XILINX_VIVADO environment variable not set: RTL simulation needs Vivado")
+
+
+def load(model: Path) -> ModelWrapper:
+    """The ONNX file as QONNX's ModelWrapper."""
+    wrapper = importlib.import_module("qonnx.core.modelwrapper")
+    return wrapper.ModelWrapper(str(model))
+
+
+def save(loaded: ModelWrapper) -> bytes:
+    """The bytes of an ONNX file; maps inside it are written in a fixed order."""
+    data: bytes = loaded.model.SerializeToString(deterministic=True)
+    return data
+
+
+def run(call: StepCall, loaded: ModelWrapper, config: RecordedFields, work: Path) -> ModelWrapper:
+    """Run one step, transform or analysis. Raises StepError, or whatever the step raises."""
+    _prepare(work)
+    runners = {"transform": _transform, "step": _step, "analysis": _analysis}
+    return runners[call.kind](call, loaded, config)
+
+
+def _prepare(work: Path) -> None:
+    logging.basicConfig(
+        level=logging.INFO, format="%(levelname)s: %(message)s", stream=sys.stderr, force=True
+    )
+    os.environ["FINN_BUILD_DIR"] = str(work)
+    importlib.import_module("finn.util.settings").get_settings().finn_build_dir = work
+
+
+def _target(call: StepCall) -> Any:
+    """What the call names. Raises StepError where the module has no such name."""
+    module_name, _, attribute = call.target.partition(":")
+    if module_name == _STEPS:
+        return importlib.import_module(_STEPS).build_dataflow_step_lookup[attribute]
+    module = importlib.import_module(module_name)
+    if not hasattr(module, attribute):
+        raise StepError(
+            call.name,
+            f"module {module_name!r} has no {attribute!r}",
+            category="config",
+            cure="Correct the name in the blueprint, or define it in the plugin.",
+        )
+    return getattr(module, attribute)
+
+
+def _transform(call: StepCall, loaded: ModelWrapper, config: RecordedFields) -> ModelWrapper:
+    transformation = _target(call)(**call.parameters)
+    return _checked(call, loaded.transform(transformation))
+
+
+def _step(call: StepCall, loaded: ModelWrapper, config: RecordedFields) -> ModelWrapper:
+    function = _target(call)
+    recording, values = _recording_config(config)
+    result = _checked(call, function(loaded, recording, **call.parameters))
+    _keep_changes(call, recording, values, config)
+    return result
+
+
+def _analysis(call: StepCall, loaded: ModelWrapper, config: RecordedFields) -> ModelWrapper:
+    """Run an analysis: its value becomes `postprocessing/<name>.json` in the output folder."""
+    from finnmake.plugins import Build
+
+    build = Build(
+        config=dict(call.parameters["config"]),
+        metrics=dict(call.parameters["metrics"]),
+        artifacts=Path("artifacts"),
+        model=loaded,
+    )
+    value = _target(call)(build)
+    if not isinstance(value, Mapping):
+        raise StepError(
+            call.name,
+            f"the analysis returned {type(value).__name__}, not a dictionary",
+            category="postprocessing",
+            cure="Return what is to stand in postprocessing/<name>.json.",
+        )
+    target = Path("artifacts/postprocessing") / f"{call.name}.json"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
+    return loaded
+
+
+def _checked(call: StepCall, result: Any) -> ModelWrapper:
+    wrapper = importlib.import_module("qonnx.core.modelwrapper")
+    if not isinstance(result, wrapper.ModelWrapper):
+        raise StepError(
+            call.name,
+            f"the {call.kind} returned {type(result).__name__}, not a model",
+            category="transform",
+            cure="Return the ModelWrapper (a Transformation's apply returns the model and a flag).",
+        )
+    return result
+
+
+@functools.cache
+def _recording_class() -> Any:
+    """DataflowBuildConfig that notes every field that is read in `notes`; made once, as that takes 30 ms."""
+    base = importlib.import_module("finn.builder.build_dataflow_config").DataflowBuildConfig
+    names = frozenset(base.__dataclass_fields__)
+
+    class Recording(base):  # type: ignore[misc, valid-type]
+        """FINN's configuration under recording."""
+
+        notes: ClassVar[RecordedFields]
+
+        def __getattribute__(self, name: str) -> Any:
+            if name in names:
+                Recording.notes.note(name)
+            elif name in _WHOLE:
+                for every in names:
+                    Recording.notes.note(every)
+            return object.__getattribute__(self, name)
+
+    Recording.__name__ = Recording.__qualname__ = base.__name__
+    return Recording
+
+
+def _recording_config(config: RecordedFields) -> tuple[DataflowBuildConfig, dict[str, str]]:
+    """FINN's configuration, which notes every field that is read, and its values as they are now."""
+    recording = _recording_class()
+    base = recording.__mro__[1]
+    values = base.from_dict({**_located(config.raw(), base), "output_dir": "artifacts"})
+    recording.notes = config
+    values.__class__ = recording
+    state = object.__getattribute__(values, "__dict__")
+    return values, {name: repr(value) for name, value in state.items()}
+
+
+def _located(values: Mapping[str, Any], base: Any) -> dict[str, Any]:
+    """Paths inside the project, as the step's folder sees them: the same in every checkout."""
+    located = dict(values)
+    for name, value in values.items():
+        kind = str(base.__dataclass_fields__[name].type) if name in base.__dataclass_fields__ else ""
+        if "Path" in kind and isinstance(value, str) and not os.path.isabs(value):
+            located[name] = f"{_LINK}/{value}"
+    return located
+
+
+def _keep_changes(
+    call: StepCall, recording: DataflowBuildConfig, before: Mapping[str, Any], config: RecordedFields
+) -> None:
+    """Fields that the step changed are part of its result. Raises StepError for what JSON cannot hold."""
+    for name, value in object.__getattribute__(recording, "__dict__").items():
+        if before.get(name) == repr(value):
+            continue
+        try:
+            config.overrides[name] = json.loads(json.dumps(value))
+        except TypeError as error:
+            raise StepError(
+                call.name,
+                f"the step set the configuration field {name!r} to a {type(value).__name__}",
+                category="config",
+                cure="Set plain values only: a later step must be able to see them.",
+            ) from error

@@ -1,0 +1,93 @@
+"""Digests of input files, computed once a process for each state of a file."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from finnmake.hashing import digest_file, digest_value
+
+#: A file changed this recently (nanoseconds) may change again without its time stamps showing it:
+#: kernels stamp files from a clock of up to 10 ms; network file systems are coarser.
+_RACY_NS = 100_000_000
+
+#: What identifies one state of a file: size, mtime_ns, ctime_ns, inode. The ctime cannot be set by
+#: a program, so "same mtime, other content" is seen.
+Signature = tuple[int, int, int, int]
+
+
+def signature(stat: os.stat_result) -> Signature:
+    """The state of a file as its inode tells it."""
+    return (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+
+
+class FileDigests:
+    """SHA-256 of files by path, remembered while the file's signature stays the same. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[Signature, str]] = {}
+        self._first: dict[str, tuple[Signature | None, str | None]] = {}
+        self._lock = threading.Lock()
+
+    def digest(self, path: Path | str) -> str | None:
+        """SHA-256 of the file's content, or None where there is no readable file."""
+        return self.state(path)[1]
+
+    def state(self, path: Path | str) -> tuple[Signature | None, str | None]:
+        """Signature and SHA-256 of a file; a signature too young to be trusted later is None."""
+        name = os.fspath(path)
+        try:
+            now = signature(os.stat(name))
+        except OSError:
+            return None, None
+        with self._lock:
+            known = self._known.get(name)
+        if known is not None and known[0] == now:
+            return known
+        return self._hash(name)
+
+    def _hash(self, name: str) -> tuple[Signature | None, str | None]:
+        try:
+            before = signature(os.stat(name))
+            started = time.time_ns()
+            digest = digest_file(Path(name))
+            after = signature(os.stat(name))
+        except OSError:
+            return None, None
+        if before != after or started - max(after[1], after[2]) < _RACY_NS:
+            return None, digest
+        with self._lock:
+            self._known[name] = (after, digest)
+        return after, digest
+
+    def first(self, path: Path | str) -> tuple[Signature | None, str | None]:
+        """The file as this process first saw it: what an action used is no older."""
+        name = os.fspath(path)
+        with self._lock:
+            seen = self._first.get(name)
+        if seen is None:
+            state = self.state(name)
+            with self._lock:
+                seen = self._first.setdefault(name, state)
+        return seen
+
+    def remember(self, path: Path | str, known: Signature, digest: str) -> None:
+        """Take a digest from an earlier run: it counts only while the file still has that signature."""
+        with self._lock:
+            self._known.setdefault(os.fspath(path), (known, digest))
+
+
+def digest_listing(path: Path | str) -> str | None:
+    """Digest of the names in a folder, or None where there is no such folder."""
+    try:
+        names = sorted(os.listdir(path))
+    except OSError:
+        return None
+    return digest_value("listing", _without_caches(names))
+
+
+def _without_caches(names: Iterable[str]) -> list[str]:
+    return [name for name in names if name != "__pycache__"]

@@ -1,0 +1,253 @@
+"""`realize`: the only way a step ever runs. Walks a flow; takes what the store has, runs what it has not."""
+
+from __future__ import annotations
+
+import os
+import signal
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from finnmake.engine.files import FileDigests
+from finnmake.engine.pool import Job, JobDied, JobTimeout, WorkerPool
+from finnmake.engine.state import State, StepCall, action_key
+from finnmake.engine.store import DamagedBlob, Store
+from finnmake.engine.toolchain import Toolchain
+from finnmake.engine.trace import fields_of, first_difference
+from finnmake.errors import StepError
+from finnmake.hashing import digest_value
+
+
+@dataclass(frozen=True)
+class StepOutcome:
+    """One step of a flow, done.
+
+    Attributes:
+        call: what was asked for.
+        key: the action key.
+        state: what the step left.
+        trace: what it read (`reads`), left (`output`) and took (`info`: seconds, peak_rss_kb, log).
+        hit: whether it came from the store.
+    """
+
+    call: StepCall
+    key: str
+    state: State
+    trace: Mapping[str, Any]
+    hit: bool
+
+
+@dataclass(frozen=True)
+class Flow:
+    """What to realize: the steps, the model's content, the configuration's fields, seconds for each step."""
+
+    calls: Sequence[StepCall]
+    model: str
+    flags: Mapping[str, Any]
+    timeout: float
+
+
+#: Told of each step: `(name, "hit" | "load" | "run" | "done", seconds)`; "load" is the backend's imports.
+Listener = Callable[[str, str, float], None]
+
+
+class Engine:
+    """Realizes flows on one store with one pool of workers. Thread-safe."""
+
+    def __init__(
+        self, store: Store, pool: WorkerPool, project: Path, toolchain: Toolchain, digests: FileDigests
+    ) -> None:
+        self.store = store
+        self.pool = pool
+        self.project = project
+        self.toolchain = toolchain
+        self.digests = digests
+        self._made: dict[Path, State] = {}
+        self._failed: dict[str, StepError] = {}
+
+    def realize(self, flow: Flow, listener: Listener, outcomes: list[StepOutcome]) -> None:
+        """Append the outcome of every step, from the store or run now, to `outcomes` as it is known.
+
+        Raises StepError for the step that fails, DamagedBlob for a result that must be made again
+        (see `discard`), StoreError.
+        """
+        state = State(flow.model, self.store.put_tree({}))
+        slot = _JobSlot(self.pool)
+        with slot:
+            for call in flow.calls:
+                outcome = self._step(call, state, flow, slot, listener)
+                outcomes.append(outcome)
+                state = outcome.state
+
+    def discard(self, damaged: DamagedBlob) -> bool:
+        """Put aside every trace met so far whose output holds the damaged blob; whether there was one."""
+        found = False
+        for path, state in list(self._made.items()):
+            if damaged.ref in self._refs(state):
+                self.store.drop_trace(path)
+                del self._made[path]
+                found = True
+        return found
+
+    def _refs(self, state: State) -> set[str]:
+        refs = {state.model, state.tree, *state.work.values()}
+        for listing in (state.tree, *state.work.values()):
+            try:
+                refs.update(entry.removesuffix("+x") for entry in self.store.read_tree(listing).values())
+            except DamagedBlob as damaged:
+                refs.add(damaged.ref)
+        return refs
+
+    def _step(
+        self, call: StepCall, state: State, flow: Flow, slot: _JobSlot, listener: Listener
+    ) -> StepOutcome:
+        key = action_key(call, state, self.toolchain.digest)
+        flags = {**flow.flags, **state.overrides}
+        found = self._find(call, key, flags)
+        if found is None:
+            with self._lock(key, flags):
+                found = self._find(call, key, flags)
+                if found is None:
+                    return self._run(call, key, state, flags, flow.timeout, slot, listener)
+        listener(call.name, "hit", 0.0)
+        return found
+
+    def _find(self, call: StepCall, key: str, flags: Mapping[str, Any]) -> StepOutcome | None:
+        for path, trace in self.store.traces(key):
+            if first_difference(trace["reads"], flags, self.project, self.digests) is None:
+                after = State.from_dict(trace["output"])
+                self._made[path] = after
+                with suppress(OSError):
+                    os.utime(path)  # the order of use, for collecting garbage
+                return StepOutcome(call, key, after, trace, hit=True)
+        return None
+
+    @contextmanager
+    def _lock(self, key: str, flags: Mapping[str, Any]) -> Iterator[None]:
+        """One runner for what is, as far as earlier traces tell, the same action; others wait here."""
+        while True:
+            name = self._lock_name(key, flags)
+            with self.store.lock(name):
+                if self._lock_name(key, flags) == name:
+                    yield
+                    return
+
+    def _lock_name(self, key: str, flags: Mapping[str, Any]) -> str:
+        names: dict[str, Any] = {}
+        for _, trace in self.store.traces(key):
+            names.update(trace["reads"]["fields"])
+        return digest_value("lock", [key, fields_of(flags, names)])
+
+    def _run(
+        self,
+        call: StepCall,
+        key: str,
+        state: State,
+        flags: Mapping[str, Any],
+        timeout: float,
+        slot: _JobSlot,
+        listener: Listener,
+    ) -> StepOutcome:
+        action = digest_value("work", [key, dict(flags)])[:32]
+        if action in self._failed:
+            raise self._failed[action]
+        if not self.pool.ready:
+            self.pool.start()
+            listener(call.name, "load", 0.0)
+        listener(call.name, "run", 0.0)
+        log = self.store.tmp / f"log-{uuid.uuid4().hex}"
+        log.touch()
+        request = {
+            "call": call.to_dict(),
+            "state": state.to_dict(),
+            "flags": dict(flags),
+            "work": action,
+            "log": str(log),
+        }
+        try:
+            answer = slot.run(call, request, timeout, log)
+        except StepError as error:
+            self._failed[action] = error  # not cached, but not tried twice in one run either
+            raise
+        reads = {**answer["reads"], "fields": fields_of(flags, answer["reads"]["fields"])}
+        after = State.from_dict(answer["output"])
+        info = {name: answer[name] for name in ("seconds", "peak_rss_kb")}
+        info["log"] = self.store.put_file(log)
+        log.unlink()
+        trace = {"step": call.to_dict(), "reads": reads, "output": after.to_dict(), "info": info}
+        if first_difference(reads, flags, self.project, self.digests) is None:
+            self._made[self.store.add_trace(key, trace)] = after
+        listener(call.name, "done", answer["seconds"])
+        return StepOutcome(call, key, after, trace, hit=False)
+
+
+class _JobSlot:
+    """The worker's child that one flow uses, started when first needed and renewed when it must be."""
+
+    def __init__(self, pool: WorkerPool) -> None:
+        self._pool = pool
+        self._open: tuple[AbstractContextManager[Job], Job] | None = None
+
+    def __enter__(self) -> _JobSlot:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.drop()
+
+    def drop(self) -> None:
+        """Let the child go; the next step gets a new one."""
+        if self._open is not None:
+            context, _ = self._open
+            self._open = None
+            context.__exit__(None, None, None)
+
+    def run(self, call: StepCall, request: Mapping[str, Any], timeout: float, log: Path) -> dict[str, Any]:
+        """The answer of the child to a request that succeeded. Raises StepError, DamagedBlob."""
+        if self._open is None:
+            context = self._pool.job()
+            self._open = (context, context.__enter__())
+        try:
+            answer = self._open[1].run(request, timeout)
+        except JobDied as death:
+            self.drop()
+            raise _died(call, death.code, log) from death
+        except JobTimeout as late:
+            self.drop()
+            raise StepError(
+                call.name,
+                f"no result after {timeout:g} s; the step and all it started were stopped",
+                category="timeout",
+                cure="Raise `timeout` in the blueprint, or look into the log for where it hangs.",
+                log=log,
+                timed_out=True,
+            ) from late
+        if not answer["ok"]:
+            self.drop()
+            if "damaged" in answer:
+                log.unlink()
+                raise DamagedBlob(answer["damaged"])
+            raise StepError(
+                call.name, answer["message"], category=answer["category"], cure=answer["cure"], log=log
+            )
+        if not answer["reusable"]:
+            self.drop()
+        return answer
+
+
+def _died(call: StepCall, code: int | None, log: Path) -> StepError:
+    """The error for a child that ended in the middle of a step."""
+    if code == -signal.SIGKILL:
+        return StepError(
+            call.name,
+            "the worker was killed, most likely because memory ran out",
+            category="memory",
+            cure="Run fewer builds at once (-n), or give the machine more memory.",
+            log=log,
+        )
+    how = f"by {signal.Signals(-code).name}" if code is not None and code < 0 else f"with exit code {code}"
+    return StepError(
+        call.name, f"the worker ended {how} in the middle of the step", cure="See the log.", log=log
+    )

@@ -1,0 +1,123 @@
+"""The toolchain identity: everything besides a step's own reads that can change a result."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sysconfig
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from finnmake.engine.files import FileDigests
+from finnmake.hashing import digest_value
+
+#: Packages that check or drive the project but take no part in a step.
+_NO_PART = frozenset(
+    (
+        *("cloudpickle", "doit", "flit_core", "hypothesis", "iniconfig", "librt", "mypy", "mypy_extensions"),
+        *("pathspec", "pip", "pluggy", "pytest", "pytest_timeout", "ruff", "setuptools", "sortedcontainers"),
+        *("types_psutil", "types_pyyaml", "wheel"),
+    )
+)
+
+#: Packages whose edited or editable installation counts by content.
+_BY_CONTENT = ("finn_plus", "finn", "qonnx")
+
+#: Variables that FINN and the tools below it read; whoever sets one gets results of their own.
+VARIABLES = (
+    "FINN_CUSTOM_HLS",
+    "FINN_DEBUG",
+    "FINN_DEPS",
+    "FINN_MP_START_METHOD",
+    "FINN_RTLLIB",
+    "FINN_XELAB_MT",
+    "LD_LIBRARY_PATH",
+    "LIVENESS_THRESHOLD",
+    "LM_LICENSE_FILE",
+    "NUM_DEFAULT_WORKERS",
+    "PLATFORM_REPO_PATHS",
+    "RTLSIM_TRACE_DEPTH",
+    "SANITIZE_QUANT_TENSORS",
+    "XILINXD_LICENSE_FILE",
+    "XILINX_HLS",
+    "XILINX_VITIS",
+    "XILINX_VIVADO",
+    "XILINX_XRT",
+)
+
+#: The modules of finnmake that run inside a step, relative to the package.
+_INSIDE = (
+    "backends/finn.py",
+    "backends/placeholders.py",
+    "engine/recording.py",
+    "engine/session.py",
+    "engine/state.py",
+    "hashing.py",
+    "plugins/__init__.py",
+)
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """The identity, part by part, for the manifest; `digest` enters every key."""
+
+    parts: Mapping[str, Any]
+    digest: str
+
+
+def variables() -> dict[str, str]:
+    """Those of `VARIABLES` that are set."""
+    return {name: os.environ[name] for name in VARIABLES if name in os.environ}
+
+
+def identify(digests: FileDigests) -> Toolchain:
+    """The toolchain of this process's Python; reads names and digests, imports nothing of it."""
+    site = Path(sysconfig.get_path("purelib"))
+    packages = dict(_packages(site))
+    parts = {
+        "python": f"{platform.python_implementation()} {platform.python_version()} {platform.machine()}",
+        "packages": {name: version for name, (version, _) in packages.items() if name not in _NO_PART},
+        "contents": {name: _content(packages[name][1], digests) for name in _BY_CONTENT if name in packages},
+        "finnmake": _inside(digests),
+        "variables": variables(),
+        "image": os.environ.get("FINNMAKE_IMAGE", ""),
+    }
+    return Toolchain(parts, digest_value("toolchain", parts))
+
+
+def _packages(site: Path) -> Iterator[tuple[str, tuple[str, Path]]]:
+    """Normalised name, version and metadata folder of every installed package."""
+    for entry in sorted(os.listdir(site)):
+        if entry.endswith(".dist-info"):
+            name, _, version = entry[: -len(".dist-info")].partition("-")
+            if name != "finnmake":
+                yield name.lower().replace("-", "_").replace(".", "_"), (version, site / entry)
+
+
+def _content(metadata: Path, digests: FileDigests) -> str:
+    """Digest of an editable package's sources, or of a regular one's list of files."""
+    direct = metadata / "direct_url.json"
+    if direct.exists():
+        origin = json.loads(direct.read_text())
+        if origin.get("dir_info", {}).get("editable"):
+            return _digest_sources(Path(origin["url"].removeprefix("file://")), digests)
+    return digests.digest(metadata / "RECORD") or ""
+
+
+def _digest_sources(folder: Path, digests: FileDigests) -> str:
+    found = {}
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "__pycache__")))
+        for name in sorted(names):
+            path = Path(parent) / name
+            if not name.endswith(".pyc"):
+                found[path.relative_to(folder).as_posix()] = digests.digest(path)
+    return digest_value("sources", found)
+
+
+def _inside(digests: FileDigests) -> str:
+    package = Path(__file__).resolve().parent.parent
+    return digest_value("finnmake", {name: digests.digest(package / name) for name in _INSIDE})

@@ -1,0 +1,52 @@
+"""Whether what a step once read is the same now."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from finnmake.engine.files import FileDigests, digest_listing
+from finnmake.engine.paths import absolute
+from finnmake.engine.recording import kind_of
+
+#: Stands for a field that the configuration leaves to FINN's default.
+_ABSENT: list[Any] = []
+
+
+def field_value(flags: Mapping[str, Any], name: str) -> list[Any]:
+    """A field as a trace keeps it: `[value]`, or `[]` where the configuration does not set it."""
+    return [flags[name]] if name in flags else _ABSENT
+
+
+def fields_of(flags: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """The fields that were read, with their values."""
+    return {name: field_value(flags, name) for name in sorted(names)}
+
+
+def presence(path: Path) -> str:
+    """`file`, `folder` or `missing`."""
+    try:
+        return kind_of(os.stat(path))
+    except OSError:
+        return "missing"
+
+
+def first_difference(
+    reads: Mapping[str, Any], flags: Mapping[str, Any], project: Path, digests: FileDigests
+) -> tuple[str, str] | None:
+    """The first thing read that is not the same now, as (kind, name); None where all is the same."""
+    for name, value in reads["fields"].items():
+        if field_value(flags, name) != value:
+            return "field", name
+    for name, digest in reads["files"].items():
+        if digests.digest(absolute(name, project)) != digest:
+            return "file", name
+    for name, digest in reads["listings"].items():
+        if digest_listing(absolute(name, project)) != digest:
+            return "folder", name
+    for name, kind in reads["presence"].items():
+        if presence(absolute(name, project)) != kind:
+            return "presence of", name
+    return None

@@ -1,0 +1,142 @@
+"""The worker process: imports the backend once, then forks a child for each job. It never runs a step itself.
+
+Started by `finnmake.engine.pool`. On its control socket it takes JSON messages: `{"spawn": id}` with the
+job's channel attached, and `{"kill": id}`. When a child ends, the worker writes `{"exit": …}` on the child's
+channel. When the control socket closes, it kills what still runs and goes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import importlib
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from finnmake.engine.session import Session, serve
+from finnmake.engine.store import Store
+
+_PR_SET_PDEATHSIG = 1
+
+
+class Worker:
+    """Forks children and tells how they ended."""
+
+    def __init__(self, control: socket.socket, settings: dict[str, str]) -> None:
+        self._control = control
+        self._settings = settings
+        self._adapter: Any = None
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._jobs: dict[int, tuple[int, socket.socket]] = {}
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_write, False)
+
+    def main(self) -> None:
+        """Import the backend, then serve until the control socket closes."""
+        try:
+            self._adapter = importlib.import_module(self._settings["adapter"])
+            self._adapter.preload()
+        except Exception as error:
+            self._tell({"ready": False, "message": f"{type(error).__name__}: {error}"})
+            return
+        gc.collect()
+        gc.freeze()
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self._wake_write)
+        self._tell({"ready": True})
+        try:
+            self._serve()
+        finally:
+            for job in list(self._jobs):
+                self._kill(job)
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        self._control.sendall(json.dumps(message).encode() + b"\n")
+
+    def _serve(self) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._control, selectors.EVENT_READ)
+            selector.register(self._wake_read, selectors.EVENT_READ)
+            while True:
+                for key, _ in selector.select():
+                    if key.fileobj is self._control:
+                        if not self._take():
+                            return
+                    else:
+                        os.read(self._wake_read, 4096)
+                self._reap()
+
+    def _take(self) -> bool:
+        """Handle one message (one datagram each); False when the other side is gone."""
+        data, descriptors, _, _ = socket.recv_fds(self._control, 4096, 1)
+        if not data:
+            return False
+        message = json.loads(data)
+        if "spawn" in message:
+            self._spawn(message["spawn"], socket.socket(fileno=descriptors[0]))
+        else:
+            self._kill(message["kill"])
+        return True
+
+    def _spawn(self, job: int, channel: socket.socket) -> None:
+        child = os.fork()
+        if child:
+            self._jobs[job] = (child, channel)
+            return
+        status = 1
+        try:
+            self._become_child()
+            self._run_child(channel)
+            status = 0
+        finally:
+            os._exit(status)
+
+    def _become_child(self) -> None:
+        os.setsid()
+        self._libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        self._control.close()
+        for _, channel in self._jobs.values():
+            channel.close()
+
+    def _run_child(self, channel: socket.socket) -> None:
+        store = Store(Path(self._settings["store"]))
+        project = Path(self._settings["project"])
+        serve(channel, Session(self._adapter, store, project, Path(self._settings["plugins"])))
+
+    def _kill(self, job: int) -> None:
+        """End a child and everything it started."""
+        if job in self._jobs:
+            with suppress(ProcessLookupError):
+                os.killpg(self._jobs[job][0], signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(self._jobs[job][0], signal.SIGKILL)
+
+    def _reap(self) -> None:
+        for job, (child, channel) in list(self._jobs.items()):
+            pid, status = os.waitpid(child, os.WNOHANG)
+            if pid == 0:
+                continue
+            with suppress(ProcessLookupError):
+                os.killpg(child, signal.SIGKILL)
+            ended = {"exit": os.waitstatus_to_exitcode(status)}
+            with channel, suppress(OSError):
+                channel.sendall(b"\n" + json.dumps(ended).encode() + b"\n")
+            del self._jobs[job]
+
+
+def main() -> None:
+    """Entry point: `python -m finnmake.engine.worker CONTROL_FD SETTINGS_JSON`."""
+    Worker(socket.socket(fileno=int(sys.argv[1])), json.loads(sys.argv[2])).main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The build runner: one configuration from its model to its result, on the engine."""

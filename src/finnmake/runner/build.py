@@ -1,0 +1,298 @@
+"""BuildRunner: what happens to one configuration, stage by stage. doit's tasks and the Python API call it."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from finnmake.engine.realize import Engine, Flow, Listener, StepOutcome
+from finnmake.engine.state import StepCall
+from finnmake.engine.store import DamagedBlob
+from finnmake.errors import FinnmakeError, StepError, StoreError
+from finnmake.records import BuildConfig, BuildMetrics, BuildResult, BuildStatus, OutputStage
+from finnmake.runner import metrics as collector
+from finnmake.runner.modelfile import check_model
+from finnmake.runner.outputs import analysis_entry, log_of, place_artifacts, write_json, write_text
+
+_Placed = TypeVar("_Placed")
+
+#: FINN's default for `synth_clk_period_ns`.
+_FINN_CLOCK_NS = 10.0
+
+
+class Names(Protocol):
+    """Where the names in a blueprint lead: kind and name -> `module:attribute`."""
+
+    def find(self, kind: str, name: str) -> str | None:
+        """The target, or None."""
+
+
+class BuildRunner:
+    """Builds configurations on one engine. Every stage leaves its files in the configuration's folder."""
+
+    def __init__(
+        self, engine: Engine, project: Path, names: Names, render: Callable[[Path], str], listener: Listener
+    ) -> None:
+        self.engine = engine
+        self.project = project
+        self._names = names
+        self._render = render
+        self._listener = listener
+        self._started: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def get_backend_name(self) -> str:
+        """The backend that this runner builds with."""
+        return "finn"
+
+    def get_supported_output_stages(self) -> list[OutputStage]:
+        """How far it can go."""
+        return [OutputStage.ESTIMATES]
+
+    def run(self, config: BuildConfig) -> BuildResult:
+        """All stages, one after another; failures are in the result, not raised."""
+        try:
+            self.preprocess(config)
+            self.build(config)
+            self.collect_metrics(config)
+            self.analyze(config)
+            self.report(config)
+            return self.finish(config)
+        except FinnmakeError as error:
+            return self.fail(config, error)
+
+    # stages
+
+    def preprocess(self, config: BuildConfig) -> list[StepOutcome]:
+        """Apply the `pre_proc` transforms: model.onnx, processed_model.onnx, config.json."""
+        self._begin(config)
+        check_model(self.project / config.model_path)
+        calls = self.calls(config)[: len(config.transforms_by_stage.get("pre_proc", []))]
+        folder = self.project / config.output_dir
+
+        def place(flow: Flow, outcomes: list[StepOutcome]) -> None:
+            last = outcomes[-1].state.model if outcomes else flow.model
+            self.engine.store.place(flow.model, folder / "model.onnx")
+            self.engine.store.place(last, folder / "processed_model.onnx")
+
+        outcomes, _ = self._realize(config, calls, place)
+        write_json(folder / "config.json", config.to_dict())
+        return outcomes
+
+    def segment(self, config: BuildConfig, depth: int) -> list[StepOutcome]:
+        """Run the first `depth` steps, so that other configurations find what they share in the store.
+
+        A step that fails here is no error yet: it may be this configuration's alone, and its own build
+        will say so.
+        """
+        self._begin(config)
+        outcomes: list[StepOutcome] = []
+        with suppress(StepError):
+            outcomes, _ = self._realize(config, self.calls(config)[:depth], lambda *_: None)
+        return outcomes
+
+    def build(self, config: BuildConfig) -> tuple[list[StepOutcome], dict[str, str]]:
+        """Run FINN: artifacts/, final_model.onnx, manifest.json, build.log. Gives outcomes and artifacts."""
+        self._begin(config)
+        folder = self.project / config.output_dir
+        checkpoints = bool(config.config_flags.get("save_intermediate_models", True))
+
+        def place(flow: Flow, outcomes: list[StepOutcome]) -> dict[str, str]:
+            store = self.engine.store
+            artifacts = place_artifacts(store, outcomes, folder / "artifacts", checkpoints)
+            store.place(outcomes[-1].state.model, folder / "final_model.onnx")
+            write_json(folder / "manifest.json", self._manifest(config, flow, outcomes, artifacts))
+            write_text(folder / "build.log", log_of(store, outcomes))
+            return artifacts
+
+        return self._realize(config, self.calls(config), place)
+
+    def collect_metrics(self, config: BuildConfig) -> BuildMetrics:
+        """Read FINN's reports: metrics.json."""
+        found, _ = self._metrics(config)
+        write_json(self.project / config.output_dir / "metrics.json", found.to_dict())
+        return found
+
+    def _metrics(self, config: BuildConfig) -> tuple[BuildMetrics, list[str]]:
+        """The figures in FINN's reports, and warnings about the reports."""
+        return collector.collect(
+            self.project / config.output_dir / "artifacts" / "report",
+            fpga_part=config.config_flags.get("fpga_part"),
+            synth_clk_period_ns=float(config.config_flags.get("synth_clk_period_ns", _FINN_CLOCK_NS)),
+        )
+
+    def analyze(self, config: BuildConfig) -> tuple[list[StepOutcome], list[str]]:
+        """Run the `post_proc` analyses: postprocessing/<name>.json. A failing one is a warning."""
+        folder = self.project / config.output_dir
+        warnings: list[str] = []
+        outcomes: list[StepOutcome] = []
+        for entry in config.transforms_by_stage.get("post_proc", []):
+            try:
+                outcomes += self._analyze(config, entry, folder)
+            except StepError as error:
+                warnings.append(f"analysis {error.step}: {error.message}")
+                write_text(folder / "postprocessing" / f"{error.step}.log", _text_of(error.log))
+        write_json(folder / "postprocessing" / "warnings.json", warnings)
+        return outcomes, warnings
+
+    def _analyze(self, config: BuildConfig, entry: Any, folder: Path) -> list[StepOutcome]:
+        calls = self.calls(config)
+        name, parameters = _named(entry, "name")
+        given = {
+            **parameters,
+            "config": config.to_dict(),
+            "metrics": json.loads((folder / "metrics.json").read_text()),
+        }
+        call = StepCall(name, "analysis", self._target("analysis", name), given, len(calls))
+
+        def place(flow: Flow, outcomes: list[StepOutcome]) -> None:
+            store = self.engine.store
+            store.place(analysis_entry(store, outcomes[-1]), folder / "postprocessing" / f"{name}.json")
+
+        return self._realize(config, [*calls, call], place)[0]
+
+    def report(self, config: BuildConfig) -> None:
+        """Write report.html from the JSON files."""
+        folder = self.project / config.output_dir
+        write_text(folder / "report.html", self._render(folder))
+
+    def finish(self, config: BuildConfig) -> BuildResult:
+        """Write result.json for a build that went well."""
+        folder = self.project / config.output_dir
+        result = BuildResult(config.id, BuildStatus.SUCCESS, start_time=self._begin(config))
+        result.metrics, warnings = self._metrics(config)
+        warnings += json.loads((folder / "postprocessing" / "warnings.json").read_text())
+        result.artifacts = {
+            name: name for name in ("final_model.onnx", "manifest.json", "report.html", "artifacts")
+        }
+        result.logs = {"build": "build.log"}
+        result.warnings = warnings
+        result.complete(BuildStatus.SUCCESS, time.time())
+        write_json(folder / "result.json", result.to_dict())
+        return result
+
+    def fail(self, config: BuildConfig, error: FinnmakeError) -> BuildResult:
+        """Write result.json for a build that failed; outputs of earlier builds stay."""
+        folder = self.project / config.output_dir
+        timed_out = isinstance(error, StepError) and error.timed_out
+        status = BuildStatus.TIMEOUT if timed_out else BuildStatus.FAILED
+        result = BuildResult(config.id, status, start_time=self._begin(config))
+        result.error_category = error.category
+        result.tips = [error.cure] if error.cure else []
+        result.logs = {"build": "build.log"} if (folder / "build.log").exists() else {}
+        result.complete(status, time.time(), str(error))
+        write_json(folder / "result.json", result.to_dict())
+        return result
+
+    # what the stages share
+
+    def calls(self, config: BuildConfig) -> list[StepCall]:
+        """The whole flow of a configuration: `pre_proc` transforms, then the steps."""
+        wanted = [
+            ("transform", *_named(entry, "name")) for entry in config.transforms_by_stage.get("pre_proc", [])
+        ]
+        wanted += [("step", *_named(entry, "step")) for entry in config.build_steps]
+        return [
+            StepCall(name, kind, self._target(kind, name), parameters, position)
+            for position, (kind, name, parameters) in enumerate(wanted)
+        ]
+
+    def _target(self, kind: str, name: str) -> str:
+        target = self._names.find(kind, name)
+        if target is None:
+            raise StepError(name, f"there is no {kind} of this name any more", category="config")
+        return target
+
+    def _begin(self, config: BuildConfig) -> float:
+        with self._lock:
+            return self._started.setdefault(config.id, time.time())
+
+    def _realize(
+        self,
+        config: BuildConfig,
+        calls: Sequence[StepCall],
+        place: Callable[[Flow, list[StepOutcome]], _Placed],
+    ) -> tuple[list[StepOutcome], _Placed]:
+        """Realize the calls and place what came of them; what turns out damaged is made again first."""
+        model = self.project / config.model_path
+        while True:
+            outcomes: list[StepOutcome] = []
+            flow = Flow(
+                calls,
+                self.engine.store.put_file(model),
+                config.config_flags,
+                float(config.global_config["timeout_seconds"]),
+            )
+            try:
+                self.engine.realize(flow, self._listener, outcomes)
+                return outcomes, place(flow, outcomes)
+            except DamagedBlob as damaged:
+                if not self.engine.discard(damaged) and damaged.ref != flow.model:
+                    raise StoreError(
+                        f"blob {damaged.ref} is missing from the store and nothing tells how to make it",
+                        cure="Move the store away, or set FINNMAKE_STORE to an empty folder.",
+                    ) from damaged
+            except StepError as error:
+                self._keep_failure(config, outcomes, error)
+                raise
+
+    def _keep_failure(self, config: BuildConfig, outcomes: Sequence[StepOutcome], error: StepError) -> None:
+        """Make the failed step's log the end of build.log."""
+        log = self.project / config.output_dir / "build.log"
+        if error.log is None or error.log == log:
+            return
+        write_text(log, log_of(self.engine.store, outcomes, error))
+        error.log.unlink()
+        error.log = log
+
+    def _manifest(
+        self,
+        config: BuildConfig,
+        flow: Flow,
+        outcomes: Sequence[StepOutcome],
+        artifacts: Mapping[str, str],
+    ) -> dict[str, Any]:
+        """Provenance: all that went in, what came out, and by which keys. The same for the same build."""
+        inputs: dict[str, str | None] = {config.model_path: flow.model[:64]}
+        for outcome in outcomes:
+            inputs.update(outcome.trace["reads"]["files"])
+        return {
+            "config_id": config.id,
+            "content_id": config.content_id,
+            "blueprint": config.design_space_id,
+            "backend": config.backend,
+            "simulated": False,
+            "model": {"path": config.model_path, "sha256": flow.model[:64]},
+            "inputs": inputs,
+            "steps": [
+                {
+                    "name": outcome.call.name,
+                    "kind": outcome.call.kind,
+                    "target": outcome.call.target,
+                    "parameters": dict(outcome.call.parameters),
+                    "action_key": outcome.key,
+                    "fields": outcome.trace["reads"]["fields"],
+                    "output": outcome.state.model[:64],
+                }
+                for outcome in outcomes
+            ],
+            "outputs": {name: entry[:64] for name, entry in artifacts.items()},
+            "toolchain": dict(self.engine.toolchain.parts),
+        }
+
+
+def _named(entry: Any, key: str) -> tuple[str, dict[str, Any]]:
+    """Name and parameters of an entry in the blueprint: `X`, or `{name: X, parameters: {…}}`."""
+    if isinstance(entry, str):
+        return entry, {}
+    rest = {name: value for name, value in entry.items() if name != key}
+    return entry[key], rest.get("parameters", rest)
+
+
+def _text_of(log: Path | None) -> str:
+    return log.read_text(errors="replace") if log is not None else ""

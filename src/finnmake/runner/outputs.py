@@ -1,0 +1,82 @@
+"""The folder of one configuration: what is written there, under which names, always by rename."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from finnmake.engine.realize import StepOutcome
+from finnmake.engine.store import Store
+from finnmake.errors import StepError
+
+#: Where an analysis puts its file inside the step's output folder (see the adapter).
+_ANALYSES = "postprocessing/"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace `path` by a file with this text, visible only when whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        temporary.write_text(text)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace `path` by this JSON value, laid out for people."""
+    write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def place_artifacts(
+    store: Store, outcomes: Sequence[StepOutcome], folder: Path, checkpoints: bool
+) -> dict[str, str]:
+    """Make `folder` FINN's output folder after these steps; gives relative name -> store entry.
+
+    With `checkpoints`, the model after each step stands in `intermediate_models/<step>.onnx`, as FINN's
+    own builder keeps it. Files of an earlier build that this one does not have are removed.
+    """
+    wanted = dict(store.read_tree(outcomes[-1].state.tree))
+    if checkpoints:
+        for outcome in outcomes:
+            if outcome.call.kind == "step":
+                name = outcome.call.name.rpartition(".")[2]
+                wanted[f"intermediate_models/{name}.onnx"] = outcome.state.model
+    for name, entry in wanted.items():
+        store.place(entry, folder / name)
+    _remove_others(folder, wanted)
+    return wanted
+
+
+def _remove_others(folder: Path, wanted: Mapping[str, str]) -> None:
+    for parent, _, names in os.walk(folder, topdown=False):
+        for name in names:
+            path = Path(parent) / name
+            if path.relative_to(folder).as_posix() not in wanted:
+                path.unlink()
+        if not os.listdir(parent) and Path(parent) != folder:
+            Path(parent).rmdir()
+
+
+def analysis_entry(store: Store, outcome: StepOutcome) -> str:
+    """The store entry of the JSON file that an analysis wrote."""
+    return store.read_tree(outcome.state.tree)[f"{_ANALYSES}{outcome.call.name}.json"]
+
+
+def log_of(store: Store, outcomes: Sequence[StepOutcome], failure: StepError | None = None) -> str:
+    """What the steps printed, one after another; the steps' own words are kept as they came."""
+    parts = []
+    for outcome in outcomes:
+        info = outcome.trace["info"]
+        how = "from the store" if outcome.hit else f"ran {info['seconds']:.2f} s"
+        path = store.blob_path(info["log"])
+        said = path.read_text(errors="replace") if path.exists() else "(its log is no longer in the store)\n"
+        parts.append(f"==== {outcome.call.name} ({how})\n{said}")
+    if failure is not None and failure.log is not None:
+        parts.append(f"==== {failure.step} (failed)\n{failure.log.read_text(errors='replace')}")
+    return "\n".join(parts)

@@ -1,0 +1,35 @@
+"""How doit sees that a file dependency changed: by content, looked at before the action runs."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from doit.dependency import FileChangedChecker
+
+from finnmake.engine.files import FileDigests, signature
+
+#: One for the process: a file that fifty tasks depend on is hashed once.
+DIGESTS = FileDigests()
+
+
+class ContentChecker(FileChangedChecker):  # type: ignore[misc]
+    """SHA-256; a signature (size, mtime, ctime, inode) that is the same spares the hashing."""
+
+    def info(self, file_path: str) -> os.stat_result:
+        """The file's stat; from here on its state counts as what the task uses."""
+        found = os.stat(file_path)
+        DIGESTS.first(file_path)
+        return found
+
+    def check_modified(self, file_path: str, file_stat: os.stat_result, state: Any) -> bool:
+        """Whether the content is not what the task used last time."""
+        known, digest = state
+        if known is not None and list(signature(file_stat)) == list(known):
+            return False
+        return bool(DIGESTS.first(file_path)[1] != digest)
+
+    def get_state(self, dep: str, current_state: Any) -> Any:
+        """What the task used: the state before its action, even if the file was edited meanwhile."""
+        state = list(DIGESTS.first(dep))
+        return None if state == current_state else state

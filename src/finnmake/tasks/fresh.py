@@ -1,0 +1,92 @@
+"""Whether what a task made is still right: everything it used and everything it left, compared with now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from finnmake.engine.files import FileDigests, digest_listing, signature
+from finnmake.engine.paths import absolute
+from finnmake.engine.realize import StepOutcome
+from finnmake.engine.trace import presence
+
+#: The name under which a task's record lies among its doit values.
+RECORD = "finnmake"
+
+
+def record(
+    outcomes: Sequence[StepOutcome],
+    *,
+    identity: str,
+    content_id: str,
+    outputs: Iterable[Path],
+    project: Path,
+    digests: FileDigests,
+) -> dict[str, Any]:
+    """What doit keeps of a task: all that its steps read, as they read it, and the state of its outputs."""
+    files: dict[str, str | None] = {}
+    listings: dict[str, Any] = {}
+    present: dict[str, Any] = {}
+    steady = True
+    for outcome in outcomes:
+        reads = outcome.trace["reads"]
+        for kept, now in (
+            (files, reads["files"]),
+            (listings, reads["listings"]),
+            (present, reads["presence"]),
+        ):
+            steady = steady and all(kept.get(name, value) == value for name, value in now.items())
+            kept.update(now)
+    return {
+        "identity": identity,
+        "content": content_id,
+        "steady": steady,
+        "files": {
+            name: [_signature_for(absolute(name, project), sha, digests), sha] for name, sha in files.items()
+        },
+        "listings": listings,
+        "presence": present,
+        "outputs": {str(path.relative_to(project)): signature(path.stat()) for path in outputs},
+    }
+
+
+def _signature_for(path: Path, sha: str | None, digests: FileDigests) -> Any:
+    """The file's signature, where it still holds what was used: spares hashing it next time."""
+    now, digest = digests.state(path)
+    return now if digest == sha else None
+
+
+def is_fresh(
+    kept: Mapping[str, Any] | None, identity: str, content_id: str, project: Path, digests: FileDigests
+) -> bool:
+    """Whether nothing that the record tells of has changed."""
+    if not kept or not kept["steady"] or kept["identity"] != identity or kept["content"] != content_id:
+        return False
+    return (
+        _same_outputs(kept["outputs"], project)
+        and all(
+            _same_file(name, known, sha, project, digests) for name, (known, sha) in kept["files"].items()
+        )
+        and all(digest_listing(absolute(name, project)) == was for name, was in kept["listings"].items())
+        and all(presence(absolute(name, project)) == was for name, was in kept["presence"].items())
+    )
+
+
+def _same_file(name: str, known: Any, sha: str | None, project: Path, digests: FileDigests) -> bool:
+    path = absolute(name, project)
+    if known is not None and sha is not None:
+        digests.remember(path, tuple(known), sha)
+    return digests.first(path)[1] == sha
+
+
+def _same_outputs(outputs: Mapping[str, Any], project: Path) -> bool:
+    """Whether every output is as the task left it: an output that somebody touched is made again."""
+    for name, known in outputs.items():
+        try:
+            now = signature((project / name).stat())
+        except OSError:
+            return False
+        if list(now) != list(known):
+            return False
+    return True

@@ -1,0 +1,57 @@
+"""Loads dodo.py: blueprint errors in words, one run at a time in a folder, a clean end on SIGTERM."""
+
+from __future__ import annotations
+
+import difflib
+import signal
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from doit.cmd_base import DodoTaskLoader
+from doit.exceptions import InvalidCommand, InvalidDodoFile
+
+from finnmake.errors import FinnmakeError
+from finnmake.tasks.workspace import workspace
+
+
+class Loader(DodoTaskLoader):  # type: ignore[misc]
+    """doit's loader of dodo.py, with errors as users can read them."""
+
+    def load_doit_config(self) -> dict[str, Any]:
+        """dodo.py's settings, and the file that holds the state of this blueprint's tasks."""
+        try:
+            state = workspace().folder / ".doit.sqlite"
+        except FinnmakeError as error:
+            raise InvalidDodoFile(str(error)) from error
+        return {**super().load_doit_config(), "dep_file": str(state)}
+
+    def load_tasks(self, cmd: Any, pos_args: Sequence[str]) -> Any:
+        """The tasks of dodo.py. Raises InvalidDodoFile, InvalidCommand."""
+        try:
+            if cmd.execute_tasks:
+                workspace().lock()
+                signal.signal(signal.SIGTERM, _interrupt)
+            tasks = super().load_tasks(cmd, pos_args)
+        except FinnmakeError as error:
+            raise InvalidDodoFile(str(error)) from error
+        _check_names(pos_args, [task.name for task in tasks])
+        return tasks
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _check_names(wanted: Sequence[str], known: Sequence[str]) -> None:
+    """Raise InvalidCommand for a configuration that does not exist, naming those that do."""
+    for name in wanted:
+        group, colon, _ = name.partition(":")
+        if not colon or name in known or "*" in name or name.startswith("-"):
+            continue
+        near = [task for task in known if task.startswith(f"{group}:")]
+        if near:
+            ids = [task.partition(":")[2] for task in near]
+            shown = ", ".join(ids if len(ids) <= 12 else [*ids[:10], "…", ids[-1]])
+            raise InvalidCommand(f"there is no {name!r}\n  -> {workspace().space.name} has: {shown}")
+        close = difflib.get_close_matches(name, known, 3)
+        raise InvalidCommand(f"there is no task {name!r}\n  -> the nearest: {', '.join(close) or 'none'}")

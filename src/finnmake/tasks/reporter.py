@@ -1,0 +1,47 @@
+"""The doit reporter: failures once each, where they happen; a summary at the end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from doit.exceptions import BaseFail, UnmetDependency
+from doit.reporter import ConsoleReporter
+
+from finnmake.tasks.workspace import workspace
+
+
+class Reporter(ConsoleReporter):  # type: ignore[misc]
+    """Says nothing of what is up to date; steps that run are told by the engine's listener."""
+
+    desc = "steps that ran, failures, and a summary"
+
+    def __init__(self, outstream: Any, options: dict[str, Any]) -> None:
+        super().__init__(outstream, options)
+        self._screen = workspace().screen
+        self._told: set[str] = set()
+        self._unmet = 0
+        self._executed = 0
+
+    def execute_task(self, task: Any) -> None:
+        """An action starts."""
+        self._executed += bool(task.actions)
+
+    def skip_uptodate(self, task: Any) -> None:
+        """Nothing to say."""
+
+    def add_failure(self, task: Any, fail: BaseFail) -> None:
+        """Say what failed; a task that waited for it adds nothing, nor does the same trouble again."""
+        if isinstance(fail, UnmetDependency):
+            self._unmet += 1
+            return
+        self.failures.append({"task": task, "exception": fail})
+        message = fail.get_msg().strip()
+        shown = "the same as above" if message in self._told else message
+        self._told.add(message)
+        self._screen.line(f"{task.name:<24} FAILED\n  {shown.replace(chr(10), chr(10) + '  ')}")
+
+    def complete_run(self) -> None:
+        """The last lines."""
+        for message in self.runtime_errors:
+            self._screen.line(f"stopped: {message}")
+        self._screen.summary(self._executed, len(self.failures), self._unmet)

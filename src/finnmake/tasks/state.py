@@ -1,0 +1,100 @@
+"""doit's task state: SQLite in WAL mode, written through after each task, so that SIGKILL loses nothing."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from doit.exceptions import InvalidDodoFile
+
+#: The last entry that doit sets when a task has succeeded: then the task is written.
+_LAST = "deps:"
+
+
+class StateDB:
+    """A doit backend. Rows are read when first asked for, and kept."""
+
+    desc = "SQLite in WAL mode, written after each task"
+
+    def __init__(self, name: str, codec: Any, *, module_name: str | None = None) -> None:
+        self.name = name
+        self.codec = codec
+        self._tasks: dict[str, dict[str, Any]] = {}
+        self._lock = threading.Lock()
+        self._connection = self._connect(Path(name))
+        self._rows = dict(self._connection.execute("SELECT task, data FROM tasks"))
+
+    def _connect(self, path: Path) -> sqlite3.Connection:
+        """Open the file; one that is no database is put aside: tasks are then looked up in the store."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                return _open(path)
+            except sqlite3.DatabaseError as error:
+                if isinstance(error, sqlite3.OperationalError):
+                    raise
+                path.replace(path.with_name(path.name + ".damaged"))
+                return _open(path)
+        except (OSError, sqlite3.Error) as error:
+            raise InvalidDodoFile(
+                f"{path}: the state of the tasks cannot be opened: {error}\n"
+                f"  -> Give yourself the right to write in {path.parent}, or remove the file."
+            ) from error
+
+    def _task(self, task: str) -> dict[str, Any]:
+        if task not in self._tasks:
+            row = self._rows.get(task)
+            self._tasks[task] = json.loads(row) if row else {}
+        return self._tasks[task]
+
+    def get(self, task_id: str, dependency: str) -> Any:
+        """The value kept, or None."""
+        return self._task(task_id).get(dependency)
+
+    def set(self, task_id: str, dependency: str, value: Any) -> None:
+        """Keep a value; the task is written with its last one."""
+        self._task(task_id)[dependency] = value
+        if dependency == _LAST or dependency == "ignore:":
+            self._write(task_id, self._task(task_id))
+
+    def _write(self, task: str, values: Mapping[str, Any]) -> None:
+        with self._lock, self._connection:
+            self._connection.execute("REPLACE INTO tasks VALUES (?, ?)", (task, json.dumps(values)))
+
+    def in_(self, task_id: str) -> bool:
+        """Whether anything is kept of the task."""
+        return bool(self._task(task_id))
+
+    def remove(self, task_id: str) -> None:
+        """Forget the task, at once."""
+        self._tasks[task_id] = {}
+        self._rows.pop(task_id, None)
+        with self._lock, self._connection:
+            self._connection.execute("DELETE FROM tasks WHERE task = ?", (task_id,))
+
+    def remove_all(self) -> None:
+        """Forget all tasks, at once."""
+        self._tasks = {}
+        self._rows = {}
+        with self._lock, self._connection:
+            self._connection.execute("DELETE FROM tasks")
+
+    def dump(self) -> None:
+        """Close the file; everything is written already."""
+        self._connection.close()
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=30, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("CREATE TABLE IF NOT EXISTS tasks (task TEXT PRIMARY KEY, data TEXT)")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection

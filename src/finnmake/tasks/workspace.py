@@ -1,0 +1,202 @@
+"""The project at hand: its settings, the blueprint chosen, and the engine, made when first needed."""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import functools
+import os
+import tomllib
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from doit import get_var
+
+from finnmake.blueprint.loader import forge, resolve_blueprint
+from finnmake.blueprint.space import DesignSpace
+from finnmake.blueprint.tables import FinnCatalog
+from finnmake.engine.pool import PoolSettings, WorkerPool
+from finnmake.engine.realize import Engine
+from finnmake.engine.store import Store, default_root
+from finnmake.engine.toolchain import Toolchain, identify, variables
+from finnmake.errors import FinnmakeError, Location, WorkspaceError
+from finnmake.explore.configs import iter_configs
+from finnmake.explore.tree import ExecutionTree, Segment, execution_tree
+from finnmake.plugins.catalog import PluginCatalog
+from finnmake.records import BuildConfig
+from finnmake.runner import devices
+from finnmake.runner.build import BuildRunner
+from finnmake.tasks.checker import DIGESTS
+from finnmake.tasks.screen import Screen
+
+#: The backend's adapter, which the worker imports.
+_ADAPTERS = {"finn": "finnmake.backends.finn"}
+
+
+class Names:
+    """Where the names in a blueprint lead: the project's plugins first, then FINN and QONNX."""
+
+    def __init__(self, plugins: PluginCatalog) -> None:
+        self.plugins = plugins
+        self._finn = FinnCatalog()
+
+    def find(self, kind: str, name: str) -> str | None:
+        """The target `module:attribute`, or None. Raises PluginError for a plugin that hides FINN's name."""
+        own, theirs = self.plugins.find(kind, name), self._finn.find(kind, name)
+        if own is not None or theirs is not None:
+            return own or theirs
+        for error in self.plugins.broken():
+            raise error
+        return None
+
+    def names(self, kind: str) -> Iterable[str]:
+        """All names of that kind."""
+        return [*self.plugins.names(kind), *self._finn.names(kind)]
+
+    def sources(self, config: BuildConfig) -> list[Path]:
+        """The plugin files whose names the configuration uses."""
+        entries = [
+            *config.build_steps,
+            *(name for stage in config.transforms_by_stage.values() for name in stage),
+        ]
+        names = (
+            entry if isinstance(entry, str) else entry.get("name") or entry.get("step") for entry in entries
+        )
+        found = (self.plugins.source(name) for name in names if name)
+        return sorted({path for path in found if path is not None})
+
+
+class Workspace:
+    """One project folder with one blueprint."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.screen = Screen()
+        self.digests = DIGESTS
+        self._lock_file: Any = None
+
+    @functools.cached_property
+    def settings(self) -> dict[str, Any]:
+        """The table `[tool.finnmake]` of pyproject.toml."""
+        path = self.root / "pyproject.toml"
+        try:
+            table = tomllib.loads(path.read_text()).get("tool", {}).get("finnmake", {})
+        except FileNotFoundError:
+            return {}
+        except tomllib.TOMLDecodeError as error:
+            raise WorkspaceError(
+                f"not a TOML file: {error}", where=Location(path=path), cure="Correct it."
+            ) from error
+        unknown = sorted(set(table) - {"blueprint"})
+        if unknown:
+            raise WorkspaceError(
+                f"unknown key {unknown[0]!r}",
+                where=Location(path=path, key="tool.finnmake"),
+                cure="Known keys: blueprint.",
+            )
+        return dict(table)
+
+    @functools.cached_property
+    def names(self) -> Names:
+        """Every name that a blueprint may use."""
+        return Names(PluginCatalog(self.plugins))
+
+    @property
+    def plugins(self) -> Path:
+        """The folder of the user's plugins."""
+        return self.root / "plugins"
+
+    @functools.cached_property
+    def space(self) -> DesignSpace:
+        """The blueprint asked for (`doit blueprint=NAME`), else the one named in pyproject.toml."""
+        wanted = get_var("blueprint") or self.settings.get("blueprint")
+        if not wanted:
+            raise WorkspaceError(
+                "no blueprint is named",
+                where=Location(path=self.root / "pyproject.toml", key="tool.finnmake.blueprint"),
+                cure="Name one there, or give it: doit blueprint=NAME build:config_001",
+            )
+        path = resolve_blueprint(wanted, self.root)
+        return forge(path, self.root, known=self.names, known_parts=devices)
+
+    @functools.cached_property
+    def configs(self) -> list[BuildConfig]:
+        """The configurations of the blueprint, in order."""
+        return list(iter_configs(self.space))
+
+    @functools.cached_property
+    def tree(self) -> ExecutionTree:
+        """The configurations as a prefix tree."""
+        return execution_tree(self.configs)
+
+    def depth(self, segment: Segment) -> int:
+        """How many steps lead from the model to the end of a segment."""
+        above = self.tree.by_id[segment.parent_id] if segment.parent_id else None
+        return len(segment.steps) + (self.depth(above) if above else 0)
+
+    @property
+    def folder(self) -> Path:
+        """Where the outputs of the blueprint appear."""
+        return self.root / "builds" / self.space.name
+
+    @functools.cached_property
+    def toolchain(self) -> Toolchain:
+        """The toolchain identity of this process."""
+        return identify(self.digests)
+
+    @functools.cached_property
+    def runner(self) -> BuildRunner:
+        """The build runner, on a store and a pool that are opened here. Raises StoreError."""
+        store = Store(default_root()).open()
+        store.sweep()
+        pool = WorkerPool(
+            PoolSettings(_ADAPTERS[self.space.backend], store.root, self.root, self.plugins, variables())
+        )
+        atexit.register(pool.close)
+        engine = Engine(store, pool, self.root, self.toolchain, self.digests)
+        return BuildRunner(engine, self.root, self.names, self._render, self.screen.step)
+
+    def _render(self, folder: Path) -> str:
+        from finnmake.report.html import render
+
+        return render(folder, self.root / "templates")
+
+    def runner_of(self, method: str) -> Callable[[BuildConfig], object]:
+        """A method of the runner, which is made when the method is called."""
+        return lambda config: getattr(self.runner, method)(config)
+
+    def finish(self, config: BuildConfig) -> None:
+        """Write result.json and say how the build ended."""
+        self.screen.result(config, self.runner.finish(config))
+
+    def failed(self, config: BuildConfig, error: FinnmakeError) -> None:
+        """Write result.json for a build that failed, as far as the disk allows."""
+        with suppress(OSError, FinnmakeError):
+            self.runner.fail(config, error)
+
+    def lock(self) -> None:
+        """Hold the workspace until this process ends. Raises WorkspaceError where another run holds it."""
+        path = self.root / "builds" / ".lock"
+        path.parent.mkdir(exist_ok=True)
+        self._lock_file = open(path, "a+")  # noqa: SIM115 (held as long as the process lives)
+        try:
+            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._lock_file.seek(0)
+            holder = self._lock_file.read().strip() or "unknown"
+            raise WorkspaceError(
+                f"another run is building in this folder (process {holder})",
+                where=Location(path=self.root),
+                cure="Wait for it, or stop it; runs in other clones may share the store.",
+            ) from error
+        self._lock_file.truncate(0)
+        self._lock_file.write(f"{os.getpid()}\n")
+        self._lock_file.flush()
+
+
+@functools.cache
+def workspace() -> Workspace:
+    """The workspace of the current folder, which is where dodo.py lies."""
+    return Workspace(Path.cwd().resolve())
