@@ -41,10 +41,13 @@ class FinnmakeError(Exception):
         self.where = where or Location()
         self.cure = cure
 
-    def __str__(self) -> str:
+    def located(self) -> str:
+        """What is wrong and where, without the cure."""
         place = str(self.where)
-        text = f"{place}: {self.message}" if place else self.message
-        return f"{text}\n  -> {self.cure}" if self.cure else text
+        return f"{place}: {self.message}" if place else self.message
+
+    def __str__(self) -> str:
+        return f"{self.located()}\n  -> {self.cure}" if self.cure else self.located()
 
 
 class BlueprintError(FinnmakeError):

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from finnmake.backends import placeholders
+from finnmake.backends.finn_checks import check_folding
 from finnmake.engine.recording import RecordedFields
 from finnmake.engine.state import StepCall
 from finnmake.errors import StepError
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 #: FINN's own steps are looked up in its table of steps under this module.
 _STEPS = "finn.builder.build_dataflow_steps"
+
+#: Steps that apply a file of node attributes -> the field that names the file.
+_CHECKED = {f"{_STEPS}:step_apply_folding_config": "folding_config_file"}
 
 #: The link in a step's folder through which it sees the project, by the same path in every checkout.
 _LINK = "project"
@@ -108,6 +112,10 @@ def _transform(call: StepCall, loaded: ModelWrapper, config: RecordedFields) -> 
 def _step(call: StepCall, loaded: ModelWrapper, config: RecordedFields) -> ModelWrapper:
     function = _target(call)
     recording, values = _recording_config(config)
+    field = _CHECKED.get(call.target)
+    if field is not None and getattr(recording, field) is not None:
+        path = getattr(recording, field)
+        check_folding(loaded, path, str(path).removeprefix(f"{_LINK}/"))
     result = _checked(call, function(loaded, recording, **call.parameters))
     _keep_changes(call, recording, values, config)
     return result

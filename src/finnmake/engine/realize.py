@@ -155,8 +155,8 @@ class Engine:
         if action in self._failed:
             raise self._failed[action]
         if not self.pool.ready:
-            self.pool.start()
             listener(call.name, "load", 0.0)
+        slot.open()
         listener(call.name, "run", 0.0)
         log = self.store.tmp / f"log-{uuid.uuid4().hex}"
         log.touch()
@@ -197,6 +197,13 @@ class _JobSlot:
     def __exit__(self, *_: object) -> None:
         self.drop()
 
+    def open(self) -> Job:
+        """The child; a new one waits until the backend is loaded. Raises WorkerError."""
+        if self._open is None:
+            context = self._pool.job()
+            self._open = (context, context.__enter__())
+        return self._open[1]
+
     def drop(self) -> None:
         """Let the child go; the next step gets a new one."""
         if self._open is not None:
@@ -206,11 +213,8 @@ class _JobSlot:
 
     def run(self, call: StepCall, request: Mapping[str, Any], timeout: float, log: Path) -> dict[str, Any]:
         """The answer of the child to a request that succeeded. Raises StepError, DamagedBlob."""
-        if self._open is None:
-            context = self._pool.job()
-            self._open = (context, context.__enter__())
         try:
-            answer = self._open[1].run(request, timeout)
+            answer = self.open().run(request, timeout)
         except JobDied as death:
             self.drop()
             raise _died(call, death.code, log) from death

@@ -190,7 +190,7 @@ def _seed(call: StepCall) -> None:
 
 def _failure(error: BaseException, own_line: str) -> dict[str, Any]:
     """What the main process is told of an exception in a step."""
-    message = str(error) if isinstance(error, FinnmakeError) else f"{type(error).__name__}: {error}"
+    message = error.located() if isinstance(error, FinnmakeError) else f"{type(error).__name__}: {error}"
     category, tip = classify(message, getattr(error, "category", "unknown"))
     return {
         "ok": False,

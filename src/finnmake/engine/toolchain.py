@@ -51,6 +51,7 @@ VARIABLES = (
 #: The modules of finnmake that run inside a step, relative to the package.
 _INSIDE = (
     "backends/finn.py",
+    "backends/finn_checks.py",
     "backends/placeholders.py",
     "engine/recording.py",
     "engine/session.py",

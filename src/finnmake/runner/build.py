@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from finnmake.blueprint.tables import boards
 from finnmake.engine.realize import Engine, Flow, Listener, StepOutcome
 from finnmake.engine.state import StepCall
 from finnmake.engine.store import DamagedBlob
@@ -122,7 +123,7 @@ class BuildRunner:
         """The figures in FINN's reports, and warnings about the reports."""
         return collector.collect(
             self.project / config.output_dir / "artifacts" / "report",
-            fpga_part=config.config_flags.get("fpga_part"),
+            fpga_part=_part(config),
             synth_clk_period_ns=float(config.config_flags.get("synth_clk_period_ns", _FINN_CLOCK_NS)),
         )
 
@@ -296,3 +297,9 @@ def _named(entry: Any, key: str) -> tuple[str, dict[str, Any]]:
 
 def _text_of(log: Path | None) -> str:
     return log.read_text(errors="replace") if log is not None else ""
+
+
+def _part(config: BuildConfig) -> str | None:
+    """The FPGA part, which FINN also takes from the board."""
+    part: str | None = config.config_flags.get("fpga_part")
+    return part or boards().get(config.config_flags.get("board", ""))

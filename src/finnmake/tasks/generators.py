@@ -53,7 +53,7 @@ def task_segment() -> Iterator[Task]:
     ws = workspace()
     by_id = {config.id: config for config in ws.configs}
     for segment in ws.tree.segments:
-        first = by_id[segment.config_ids[0]]
+        first = by_id[ws.leader(segment)]
         target = ws.folder / "segments" / f"{segment.id}.json"
 
         def action(segment: Segment = segment, first: BuildConfig = first, target: Path = target) -> Made:
@@ -61,8 +61,8 @@ def task_segment() -> Iterator[Task]:
             write_json(target, {**_described(segment), "action_keys": [outcome.key for outcome in outcomes]})
             return outcomes, [target]
 
-        files = [_folder(ws, first) / "processed_model.onnx", *_sources(ws, first)]
-        task = _engine_task(ws, first, action, files, [target])
+        files = [ws.root / first.model_path, *_sources(ws, first)]
+        task = _engine_task(ws, first, action, files, [target], segment.id)
         above = [f"segment:{segment.parent_id}"] if segment.parent_id else []
         doc = f"{len(segment.steps)} steps on the way of {len(segment.config_ids)} configurations"
         yield {**task, "name": segment.id, "task_dep": above, "doc": doc}
@@ -169,13 +169,19 @@ def _engine_task(
     action: Callable[[], Made],
     files: Iterable[Path],
     targets: Iterable[Path],
+    content_id: str | None = None,
 ) -> Task:
-    """A task whose action runs steps: fresh while everything that they read is the same."""
+    """A task whose action runs steps: fresh while everything that they read is the same.
+
+    Args:
+        content_id: what the result stands for; the configuration's content where it is not given.
+    """
+    content = content_id or config.content_id
 
     def run(task: Any) -> Any:
-        return _guarded(ws, config, task.name, lambda: _record(ws, config, *action()))
+        return _guarded(ws, config, task.name, lambda: _record(ws, content, *action()))
 
-    return _task(ws, config, run, files, targets)
+    return _task(ws, config, run, files, targets, content)
 
 
 def _plain_task(
@@ -190,12 +196,12 @@ def _plain_task(
 
     def made() -> dict[str, Any]:
         action(config)
-        return _record(ws, config, [], left)
+        return _record(ws, config.content_id, [], left)
 
     def run(task: Any) -> Any:
         return _guarded(ws, config, task.name, made)
 
-    return _task(ws, config, run, files, left)
+    return _task(ws, config, run, files, left, config.content_id)
 
 
 def _task(
@@ -204,10 +210,11 @@ def _task(
     run: Callable[[Any], Any],
     files: Iterable[Path],
     targets: Iterable[Path],
+    content: str,
 ) -> Task:
     def fresh(task: Any, values: Mapping[str, Any]) -> bool:
         kept = values.get(RECORD)
-        return is_fresh(kept, ws.toolchain.digest, config.content_id, ws.root, ws.digests)
+        return is_fresh(kept, ws.toolchain.digest, content, ws.root, ws.digests)
 
     return {
         "name": config.id,
@@ -222,13 +229,13 @@ def _task(
 
 
 def _record(
-    ws: Workspace, config: BuildConfig, outcomes: list[StepOutcome], outputs: Iterable[Path]
+    ws: Workspace, content: str, outcomes: list[StepOutcome], outputs: Iterable[Path]
 ) -> dict[str, Any]:
     return {
         RECORD: record(
             outcomes,
             identity=ws.toolchain.digest,
-            content_id=config.content_id,
+            content_id=content,
             outputs=outputs,
             project=ws.root,
             digests=ws.digests,

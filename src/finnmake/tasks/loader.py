@@ -28,6 +28,7 @@ class Loader(DodoTaskLoader):  # type: ignore[misc]
     def load_tasks(self, cmd: Any, pos_args: Sequence[str]) -> Any:
         """The tasks of dodo.py. Raises InvalidDodoFile, InvalidCommand."""
         try:
+            workspace().asked = frozenset(name.partition(":")[2] for name in pos_args)
             if cmd.execute_tasks:
                 workspace().lock()
                 signal.signal(signal.SIGTERM, _interrupt)

@@ -75,6 +75,8 @@ class Workspace:
         self.root = root
         self.screen = Screen()
         self.digests = DIGESTS
+        #: Configurations named on the command line.
+        self.asked: frozenset[str] = frozenset()
         self._lock_file: Any = None
 
     @functools.cached_property
@@ -130,6 +132,10 @@ class Workspace:
     def tree(self) -> ExecutionTree:
         """The configurations as a prefix tree."""
         return execution_tree(self.configs)
+
+    def leader(self, segment: Segment) -> str:
+        """The configuration that runs a segment's steps for the others: one of those asked for, if any is."""
+        return next((each for each in segment.config_ids if each in self.asked), segment.config_ids[0])
 
     def depth(self, segment: Segment) -> int:
         """How many steps lead from the model to the end of a segment."""

@@ -1,0 +1,41 @@
+"""The report of one build as a page: one HTML file that needs nothing else, equal for equal builds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from finnmake.errors import Location, WorkspaceError
+from finnmake.report.view import page
+
+TEMPLATE = "report.html.j2"
+
+
+def render(build_dir: Path, templates: Path) -> str:
+    """The report of the build in `build_dir`, as the text of an HTML page.
+
+    Args:
+        build_dir: holds `config.json`, `metrics.json`, `manifest.json`, `artifacts/report/` and
+            `postprocessing/`; what is missing or not readable is said on the page.
+        templates: the project's folder of templates, with `report.html.j2`.
+
+    Raises:
+        WorkspaceError: the template is missing or has an error.
+    """
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(templates),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    try:
+        html = environment.get_template(TEMPLATE).render(page(build_dir))
+    except jinja2.TemplateError as error:
+        where = Location(templates / TEMPLATE, line=getattr(error, "lineno", None))
+        raise WorkspaceError(
+            f"the report template cannot be used ({error.message})", where=where, cure="Mend or restore it."
+        ) from error
+    return html.encode("utf-8", "replace").decode("utf-8")  # JSON text may hold halves of surrogate pairs
