@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from finnmake.backends import placeholders
 from finnmake.backends.finn_checks import check_folding
+from finnmake.blueprint.tables import path_fields
 from finnmake.engine.recording import RecordedFields
 from finnmake.engine.state import StepCall
 from finnmake.errors import StepError
@@ -184,21 +185,19 @@ def _recording_config(config: RecordedFields) -> tuple[DataflowBuildConfig, dict
     """FINN's configuration, which notes every field that is read, and its values as they are now."""
     recording = _recording_class()
     base = recording.__mro__[1]
-    values = base.from_dict({**_located(config.raw(), base), "output_dir": "artifacts"})
+    values = base.from_dict({**_located(config.raw()), "output_dir": "artifacts"})
     recording.notes = config
     values.__class__ = recording
     state = object.__getattribute__(values, "__dict__")
     return values, {name: repr(value) for name, value in state.items()}
 
 
-def _located(values: Mapping[str, Any], base: Any) -> dict[str, Any]:
+def _located(values: Mapping[str, Any]) -> dict[str, Any]:
     """Paths inside the project, as the step's folder sees them: the same in every checkout."""
-    located = dict(values)
-    for name, value in values.items():
-        kind = str(base.__dataclass_fields__[name].type) if name in base.__dataclass_fields__ else ""
-        if "Path" in kind and isinstance(value, str) and not os.path.isabs(value):
-            located[name] = f"{_LINK}/{value}"
-    return located
+    relative = [
+        name for name in path_fields() & values.keys() if values[name] and not os.path.isabs(values[name])
+    ]
+    return {**values, **{name: f"{_LINK}/{values[name]}" for name in relative}}
 
 
 def _keep_changes(

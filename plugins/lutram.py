@@ -1,12 +1,11 @@
-"""Plugins of the example: a FINN step and an analysis. Edit them and build again: see what runs."""
+"""A FINN step of the example `digits_cnn`. Edit it and build again: see what runs."""
 
-import json
 from math import prod
 
 from qonnx.core.datatype import DataType
 from qonnx.custom_op.registry import getCustomOp
 
-from finnmake.plugins import analysis, step
+from finnmake.plugins import step
 
 
 @step
@@ -21,14 +20,3 @@ def small_weights_in_lutram(model, cfg, max_bits=4096):
         if prod(weights.shape) * bits <= max_bits:
             operator.set_nodeattr("ram_style", "distributed")
     return model
-
-
-@analysis
-def layer_balance(build):
-    """How evenly the layers are folded: the share of the time that each is busy (0 to 1)."""
-    cycles = json.loads((build.artifacts / "report" / "estimate_layer_cycles.json").read_text())
-    slowest = max(cycles, key=cycles.get)
-    return {
-        "bottleneck": slowest,
-        "busy": {layer: round(count / cycles[slowest], 3) for layer, count in cycles.items()},
-    }
