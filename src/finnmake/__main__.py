@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tomllib
 
 from doit.doit_cmd import DoitMain
 
@@ -15,6 +16,9 @@ def main() -> int:
     except KeyboardInterrupt:
         sys.stderr.write("stopped; what was done is kept, and the next run goes on from there\n")
         return 130
+    except tomllib.TOMLDecodeError as error:  # doit reads its own table before anything of finnmake's runs
+        sys.stderr.write(f"ERROR: pyproject.toml: not a TOML file: {error}\n  -> Correct it.\n")
+        return 3
 
 
 if __name__ == "__main__":

@@ -50,11 +50,21 @@ class PluginCatalog:
         try:
             tree = ast.parse(path.read_bytes(), filename=str(path))
         except SyntaxError as error:
-            where = Location(path=path, line=error.lineno, column=error.offset)
-            self._broken.append(PluginError(f"the plugin does not parse: {error.msg}", where=where))
+            where = Location(path=self._shown(path), line=error.lineno, column=error.offset)
+            problem = PluginError(
+                f"the plugin does not parse: {error.msg}",
+                where=where,
+                cure="Correct it; the blueprint uses a name that is in no other file.",
+            )
+            self._broken.append(problem)
             return
         except (OSError, ValueError) as error:
-            self._broken.append(PluginError(f"the plugin cannot be read: {error}", where=Location(path=path)))
+            problem = PluginError(
+                f"the plugin cannot be read: {error}",
+                where=Location(path=self._shown(path)),
+                cure="Look at its rights and its encoding, which must be UTF-8.",
+            )
+            self._broken.append(problem)
             return
         for plugin in _defined(tree, path):
             self._add(plugin)
@@ -63,17 +73,21 @@ class PluginCatalog:
         other = self._plugins.setdefault(plugin.name, plugin)
         if other is not plugin:
             raise PluginError(
-                f"{plugin.name!r} is defined twice, here and at {other.path}:{other.line}",
-                where=Location(path=plugin.path, line=plugin.line),
+                f"{plugin.name!r} is defined twice, here and at {self._shown(other.path)}:{other.line}",
+                where=Location(path=self._shown(plugin.path), line=plugin.line),
                 cure="Rename one of the two.",
             )
         stem = plugin.target.partition(":")[0]
         if stem in _TAKEN:
             raise PluginError(
                 f"a plugin file must not be called {stem!r}: an installed module has that name",
-                where=Location(path=plugin.path),
+                where=Location(path=self._shown(plugin.path)),
                 cure="Rename the file.",
             )
+
+    def _shown(self, path: Path) -> Path:
+        """The file as the user knows it: relative to the project."""
+        return path.relative_to(self.folder.parent)
 
     def find(self, kind: str, name: str) -> str | None:
         """The target of the plugin `name` of that kind, or None."""

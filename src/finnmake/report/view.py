@@ -292,7 +292,7 @@ def _size(name: str, count: float) -> str:
 def _analyses(build: Build) -> list[tuple[str, Table]]:
     files = sorted((build.folder / "postprocessing").glob("*.json"))
     values = ((file.stem, build.value(f"postprocessing/{file.name}")) for file in files)
-    return [(name, table(value)) for name, value in values if value is not None]
+    return [(name, table(value)) for name, value in values if value is not None and value != []]
 
 
 def _steps(manifest: Mapping[str, Any]) -> list[Step]:

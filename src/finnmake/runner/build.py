@@ -70,7 +70,7 @@ class BuildRunner:
     # stages
 
     def preprocess(self, config: BuildConfig) -> list[StepOutcome]:
-        """Apply the `pre_proc` transforms: model.onnx, processed_model.onnx, config.json."""
+        """Apply the `pre_proc` transforms: model.onnx, processed_model.onnx."""
         self._begin(config)
         check_model(self.project / config.model_path)
         calls = self.calls(config)[: len(config.transforms_by_stage.get("pre_proc", []))]
@@ -81,9 +81,7 @@ class BuildRunner:
             self.engine.store.place(flow.model, folder / "model.onnx")
             self.engine.store.place(last, folder / "processed_model.onnx")
 
-        outcomes, _ = self._realize(config, calls, place)
-        write_json(folder / "config.json", config.to_dict())
-        return outcomes
+        return self._realize(config, calls, place)[0]
 
     def segment(self, config: BuildConfig, depth: int) -> list[StepOutcome]:
         """Run the first `depth` steps, so that other configurations find what they share in the store.
@@ -98,7 +96,10 @@ class BuildRunner:
         return outcomes
 
     def build(self, config: BuildConfig) -> tuple[list[StepOutcome], dict[str, str]]:
-        """Run FINN: artifacts/, final_model.onnx, manifest.json, build.log. Gives outcomes and artifacts."""
+        """Run FINN: artifacts/, final_model.onnx, config.json, manifest.json, build.log.
+
+        Nothing of an earlier build is replaced before the last step has ended well.
+        """
         self._begin(config)
         folder = self.project / config.output_dir
         checkpoints = bool(config.config_flags.get("save_intermediate_models", True))
@@ -107,6 +108,7 @@ class BuildRunner:
             store = self.engine.store
             artifacts = place_artifacts(store, outcomes, folder / "artifacts", checkpoints)
             store.place(outcomes[-1].state.model, folder / "final_model.onnx")
+            write_json(folder / "config.json", config.to_dict())
             write_json(folder / "manifest.json", self._manifest(config, flow, outcomes, artifacts))
             write_text(folder / "build.log", log_of(store, outcomes))
             return artifacts
@@ -132,12 +134,15 @@ class BuildRunner:
         folder = self.project / config.output_dir
         warnings: list[str] = []
         outcomes: list[StepOutcome] = []
+        wanted = {_named(entry, "name")[0] for entry in config.transforms_by_stage.get("post_proc", [])}
+        for left in (folder / "postprocessing").glob("*.*"):
+            if left.stem not in wanted:
+                left.unlink()  # of an analysis that the blueprint no longer has
         for entry in config.transforms_by_stage.get("post_proc", []):
             try:
                 outcomes += self._analyze(config, entry, folder)
             except StepError as error:
                 warnings.append(f"analysis {error.step}: {error.message}")
-                write_text(folder / "postprocessing" / f"{error.step}.log", _text_of(error.log))
         write_json(folder / "postprocessing" / "warnings.json", warnings)
         return outcomes, warnings
 
@@ -150,12 +155,19 @@ class BuildRunner:
             "metrics": json.loads((folder / "metrics.json").read_text()),
         }
         call = StepCall(name, "analysis", self._target("analysis", name), given, len(calls))
+        target = folder / "postprocessing" / f"{name}.json"
+        log = target.with_suffix(".log")
 
         def place(flow: Flow, outcomes: list[StepOutcome]) -> None:
             store = self.engine.store
-            store.place(analysis_entry(store, outcomes[-1]), folder / "postprocessing" / f"{name}.json")
+            store.place(analysis_entry(store, outcomes[-1]), target)
+            log.unlink(missing_ok=True)
 
-        return self._realize(config, [*calls, call], place)[0]
+        try:
+            return self._realize(config, [*calls, call], place, log)[0]
+        except StepError:
+            target.unlink(missing_ok=True)  # it would pass for the result of this build
+            raise
 
     def report(self, config: BuildConfig) -> None:
         """Write report.html from the JSON files."""
@@ -218,8 +230,12 @@ class BuildRunner:
         config: BuildConfig,
         calls: Sequence[StepCall],
         place: Callable[[Flow, list[StepOutcome]], _Placed],
+        log: Path | None = None,
     ) -> tuple[list[StepOutcome], _Placed]:
-        """Realize the calls and place what came of them; what turns out damaged is made again first."""
+        """Realize the calls and place what came of them; what turns out damaged is made again first.
+
+        What a failing step printed becomes `log`, build.log where it is not given.
+        """
         model = self.project / config.model_path
         while True:
             outcomes: list[StepOutcome] = []
@@ -239,12 +255,11 @@ class BuildRunner:
                         cure="Move the store away, or set FINNMAKE_STORE to an empty folder.",
                     ) from damaged
             except StepError as error:
-                self._keep_failure(config, outcomes, error)
+                self._keep_failure(log or self.project / config.output_dir / "build.log", outcomes, error)
                 raise
 
-    def _keep_failure(self, config: BuildConfig, outcomes: Sequence[StepOutcome], error: StepError) -> None:
-        """Make the failed step's log the end of build.log."""
-        log = self.project / config.output_dir / "build.log"
+    def _keep_failure(self, log: Path, outcomes: Sequence[StepOutcome], error: StepError) -> None:
+        """Make the failed step's log the end of `log`."""
         if error.log is None or error.log == log:
             return
         write_text(log, log_of(self.engine.store, outcomes, error))
@@ -293,10 +308,6 @@ def _named(entry: Any, key: str) -> tuple[str, dict[str, Any]]:
         return entry, {}
     rest = {name: value for name, value in entry.items() if name != key}
     return entry[key], rest.get("parameters", rest)
-
-
-def _text_of(log: Path | None) -> str:
-    return log.read_text(errors="replace") if log is not None else ""
 
 
 def _part(config: BuildConfig) -> str | None:

@@ -40,7 +40,7 @@ def task_preprocess() -> Iterator[Task]:
     ws = workspace()
     for config in ws.configs:
         folder = _folder(ws, config)
-        targets = [folder / "model.onnx", folder / "processed_model.onnx", folder / "config.json"]
+        targets = [folder / "model.onnx", folder / "processed_model.onnx"]
 
         def action(config: BuildConfig = config, targets: list[Path] = targets) -> Made:
             return ws.runner.preprocess(config), targets
@@ -73,7 +73,8 @@ def task_finn() -> Iterator[Task]:
     ws = workspace()
     for config in ws.configs:
         folder = _folder(ws, config)
-        targets = [folder / "final_model.onnx", folder / "manifest.json", folder / "build.log"]
+        names = ("config.json", "final_model.onnx", "manifest.json", "build.log")
+        targets = [folder / name for name in names]
 
         def action(
             config: BuildConfig = config, folder: Path = folder, targets: list[Path] = targets
@@ -96,7 +97,7 @@ def task_metrics() -> Iterator[Task]:
             ws,
             config,
             ws.runner_of("collect_metrics"),
-            [folder / "manifest.json", folder / "config.json", *_modules("runner", "metrics", "devices")],
+            [folder / "manifest.json", folder / "config.json", *_modules("runner")],
             [folder / "metrics.json"],
         )
 
@@ -127,7 +128,7 @@ def task_report() -> Iterator[Task]:
             ws,
             config,
             ws.runner_of("report"),
-            [template, *_modules("report", "html"), *(folder / name for name in names)],
+            [template, *_modules("report"), *(folder / name for name in names)],
             [folder / "report.html"],
         )
 
@@ -152,10 +153,10 @@ def _folder(ws: Workspace, config: BuildConfig) -> Path:
     return ws.root / config.output_dir
 
 
-def _modules(package: str, *names: str) -> list[Path]:
-    """Sources of finnmake that a plain task runs: editing them makes its result stale."""
+def _modules(package: str) -> list[Path]:
+    """Sources and tables of finnmake that a plain task uses: editing them makes its result stale."""
     folder = Path(__file__).resolve().parent.parent / package
-    return [path for name in names for path in folder.glob(f"{name}.*")]
+    return sorted(path for path in folder.iterdir() if path.suffix in (".py", ".json"))
 
 
 def _sources(ws: Workspace, config: BuildConfig) -> list[Path]:
@@ -213,6 +214,8 @@ def _task(
     content: str,
 ) -> Task:
     def fresh(task: Any, values: Mapping[str, Any]) -> bool:
+        for path in task.file_dep:
+            ws.digests.first(path)  # doit itself looks only after the action, once this has said no
         kept = values.get(RECORD)
         return is_fresh(kept, ws.toolchain.digest, content, ws.root, ws.digests)
 

@@ -24,8 +24,11 @@ class Screen:
         self._watch: threading.Thread | None = None
         self._loading = False
         self.started = time.monotonic()
+        #: Steps that ran.
         self.ran = 0
-        self.hits = 0
+        self._built_of = 0
+        self._ran_beside = 0
+        self._reports: list[str] = []
 
     def line(self, text: str) -> None:
         """Write one line."""
@@ -47,8 +50,7 @@ class Screen:
         task = getattr(self._task, "name", "")
         with self._lock:
             self._running.pop(task, None)
-            self.hits += event == "hit"
-            self.ran += event == "done"
+            self._count(task.partition(":")[0], event)
             first_load = event == "load" and not self._loading
             self._loading = self._loading or first_load
             if event == "run":
@@ -59,6 +61,12 @@ class Screen:
             self.line(f"{task:<24} {name:<36} {seconds:8.2f} s")
         elif event == "run":
             self._start_watch()
+
+    def _count(self, group: str, event: str) -> None:
+        """`preprocess`, `segment` and `finn` meet the same steps: `finn` alone tells how many there are."""
+        self.ran += event == "done"
+        self._ran_beside += event == "done" and group == "analyze"
+        self._built_of += event in ("hit", "done") and group == "finn"
 
     def _start_watch(self) -> None:
         if self._watch is None:
@@ -81,6 +89,7 @@ class Screen:
     def result(self, config: BuildConfig, result: BuildResult) -> None:
         """How a build ended, with the figures that matter."""
         self.line(f"{'build:' + config.id:<24} {figures(result.metrics)}")
+        self._reports.append(f"{config.output_dir}/report.html")
         for warning in result.warnings:
             self.line(f"{'':<24} warning: {warning}")
 
@@ -89,12 +98,14 @@ class Screen:
         if not tasks and not failures:
             self.line("nothing to do: everything is up to date")
             return
-        text = (
-            f"{self.ran} steps ran, {self.hits} came from the store, {time.monotonic() - self.started:.1f} s"
-        )
+        shared = max(0, self._built_of - (self.ran - self._ran_beside))
+        text = f"{self.ran} steps ran, {shared} came from the store, {time.monotonic() - self.started:.1f} s"
         if failures:
             text = f"{failures} failed, {unmet} tasks not reached; {text}"
         self.line(text)
+        if self._reports:
+            others = len(self._reports) - 1
+            self.line(f"report: {min(self._reports)}" + (f" and {others} more beside it" if others else ""))
 
 
 def figures(metrics: BuildMetrics | None) -> str:

@@ -47,8 +47,7 @@ class StateDB:
 
     def _task(self, task: str) -> dict[str, Any]:
         if task not in self._tasks:
-            row = self._rows.get(task)
-            self._tasks[task] = json.loads(row) if row else {}
+            self._tasks[task] = _values(self._rows.get(task))
         return self._tasks[task]
 
     def get(self, task_id: str, dependency: str) -> Any:
@@ -86,6 +85,15 @@ class StateDB:
     def dump(self) -> None:
         """Close the file; everything is written already."""
         self._connection.close()
+
+
+def _values(row: str | None) -> dict[str, Any]:
+    """What a row holds; a damaged one counts as a task that never ran, which the store makes cheap."""
+    try:
+        values = json.loads(row) if row else {}
+    except ValueError:
+        return {}
+    return values if isinstance(values, dict) else {}
 
 
 def _open(path: Path) -> sqlite3.Connection:

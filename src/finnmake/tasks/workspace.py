@@ -121,7 +121,7 @@ class Workspace:
                 cure="Name one there, or give it: doit blueprint=NAME build:config_001",
             )
         path = resolve_blueprint(wanted, self.root)
-        return forge(path, self.root, known=self.names, known_parts=devices)
+        return forge(path, self.root, known=self.names, known_parts=devices, backends=tuple(_ADAPTERS))
 
     @functools.cached_property
     def configs(self) -> list[BuildConfig]:
