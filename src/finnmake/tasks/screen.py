@@ -99,7 +99,8 @@ class Screen:
             self.line("nothing to do: everything is up to date")
             return
         shared = max(0, self._built_of - (self.ran - self._ran_beside))
-        text = f"{self.ran} steps ran, {shared} came from the store, {time.monotonic() - self.started:.1f} s"
+        steps = "1 step" if self.ran == 1 else f"{self.ran} steps"
+        text = f"{steps} ran, {shared} came from the store, {time.monotonic() - self.started:.1f} s"
         if failures:
             text = f"{failures} failed, {unmet} tasks not reached; {text}"
         self.line(text)
