@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ class StepError(FinnmakeError):
         category: one of the keys of `CATEGORIES`.
         log: the step's log file, kept.
         timed_out: whether the deadline was the cause.
+        reads: what it had read by then, as a trace keeps it; None where that is not known.
     """
 
     def __init__(
@@ -106,12 +109,14 @@ class StepError(FinnmakeError):
         cure: str = "",
         log: Path | None = None,
         timed_out: bool = False,
+        reads: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(message, where=Location(key=step), cure=cure)
         self.step = step
         self.category = category
         self.log = log
         self.timed_out = timed_out
+        self.reads = reads
 
 
 def from_os_error(error: OSError) -> FinnmakeError:

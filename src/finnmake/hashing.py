@@ -24,8 +24,12 @@ def digest_file(path: Path) -> str:
 
 
 def canonical_json(value: Any) -> bytes:
-    """The one spelling of a JSON value: sorted keys, no spaces, UTF-8. Raises TypeError for anything else."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    """The one spelling of a JSON value: sorted keys, no spaces, UTF-8. Raises TypeError for anything else.
+
+    Names of files that are no UTF-8 keep their bytes (surrogates); `json.loads` of the bytes reads them.
+    """
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode("utf-8", "surrogatepass")
 
 
 def digest_value(tag: str, value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import threading
 import time
 from collections.abc import Iterable
@@ -19,9 +20,14 @@ _RACY_NS = 100_000_000
 Signature = tuple[int, int, int, int]
 
 
-def signature(stat: os.stat_result) -> Signature:
+def signature(found: os.stat_result) -> Signature:
     """The state of a file as its inode tells it."""
-    return (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+    return (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+
+
+def settled(known: Signature, seen_ns: int) -> bool:
+    """Whether a change after `seen_ns` (ns since the epoch) must show in the signature."""
+    return seen_ns - max(known[1], known[2]) >= _RACY_NS
 
 
 class FileDigests:
@@ -40,9 +46,12 @@ class FileDigests:
         """Signature and SHA-256 of a file; a signature too young to be trusted later is None."""
         name = os.fspath(path)
         try:
-            now = signature(os.stat(name))
+            found = os.stat(name)
         except OSError:
             return None, None
+        if not stat.S_ISREG(found.st_mode):
+            return None, None  # reading a pipe would wait for a writer
+        now = signature(found)
         with self._lock:
             known = self._known.get(name)
         if known is not None and known[0] == now:
@@ -57,7 +66,7 @@ class FileDigests:
             after = signature(os.stat(name))
         except OSError:
             return None, None
-        if before != after or started - max(after[1], after[2]) < _RACY_NS:
+        if before != after or not settled(after, started):
             return None, digest
         with self._lock:
             self._known[name] = (after, digest)

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from finnmake.errors import WorkerError
 
@@ -99,10 +99,6 @@ class Job:
         line, _, self._buffer = self._buffer.partition(b"\n")
         return line
 
-    def close(self) -> None:
-        """Let the child go."""
-        self._channel.close()
-
 
 class WorkerPool:
     """One worker process, started when first needed. Thread-safe."""
@@ -114,7 +110,7 @@ class WorkerPool:
         self._control: socket.socket | None = None
         self._ready = False
         self._numbers = itertools.count()
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (as long as the pool)
+        self._errors: IO[bytes] | None = None
 
     def start(self) -> None:
         """Start the worker without waiting for it: its imports run beside whatever else there is to do."""
@@ -136,6 +132,7 @@ class WorkerPool:
             "project": str(self._settings.project),
             "plugins": str(self._settings.plugins),
         }
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (as long as the process)
         with theirs:
             self._process = subprocess.Popen(
                 [
@@ -171,16 +168,17 @@ class WorkerPool:
             except (OSError, ValueError) as error:
                 answer = {"message": str(error)}
             if not answer.get("ready"):
+                said = answer.get("message") or self._last_words()
                 self._forget()
                 raise WorkerError(
-                    f"the worker could not load {self._settings.adapter}: "
-                    f"{answer.get('message') or self._last_words()}",
+                    f"the worker could not load {self._settings.adapter}: {said}",
                     cure="Remove .venv and run ./doitw again: it installs the toolchain anew.",
                 )
             self._ready = True
         return self._control
 
     def _last_words(self) -> str:
+        assert self._errors is not None
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
         return lines[-1] if lines else "it ended at once"
@@ -189,19 +187,16 @@ class WorkerPool:
     def job(self) -> Iterator[Job]:
         """A fresh child. Raises WorkerError."""
         mine, theirs = socket.socketpair()
-        with theirs, self._lock:
-            number = next(self._numbers)
-            message = json.dumps({"spawn": number}).encode()
-            try:
-                socket.send_fds(self._await_ready(), [message], [theirs.fileno()])
-            except OSError:
-                self._forget()
-                socket.send_fds(self._await_ready(), [message], [theirs.fileno()])
-        job = Job(self, number, mine)
-        try:
-            yield job
-        finally:
-            job.close()
+        with mine:
+            with theirs, self._lock:
+                number = next(self._numbers)
+                message = json.dumps({"spawn": number}).encode()
+                try:
+                    socket.send_fds(self._await_ready(), [message], [theirs.fileno()])
+                except OSError:
+                    self._forget()
+                    socket.send_fds(self._await_ready(), [message], [theirs.fileno()])
+            yield Job(self, number, mine)
 
     def kill(self, number: int) -> None:
         """End a job and everything it started."""
@@ -210,21 +205,25 @@ class WorkerPool:
                 self._control.sendall(json.dumps({"kill": number}).encode())
 
     def _forget(self) -> None:
-        process, self._process = self._process, None
-        if self._control is not None:
-            self._control.close()
-            self._control = None
+        process = self._release()
         if process is not None:
             process.kill()
             process.wait()
 
+    def _release(self) -> subprocess.Popen[bytes] | None:
+        """Close what belongs to the process and give it back, to be ended. The next job starts another."""
+        process, self._process = self._process, None
+        for held in (self._control, self._errors):
+            if held is not None:
+                held.close()
+        self._control = self._errors = None
+        self._ready = False
+        return process
+
     def close(self) -> None:
         """End the worker and all jobs."""
         with self._lock:
-            if self._control is not None:
-                self._control.close()
-                self._control = None
-            process, self._process = self._process, None
+            process = self._release()
             if process is None:
                 return
             try:

@@ -6,7 +6,7 @@ import os
 import signal
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,7 +88,7 @@ class Engine:
         for path, state in list(self._made.items()):
             if damaged.ref in self._refs(state):
                 self.store.drop_trace(path)
-                del self._made[path]
+                self._made.pop(path, None)
                 found = True
         return found
 
@@ -108,10 +108,11 @@ class Engine:
         flags = {**flow.flags, **state.overrides}
         found = self._find(call, key, flags)
         if found is None:
-            with self._lock(key, flags):
+            action = digest_value("work", [key, dict(flags)])[:32]
+            with self._lock(key, flags), self.store.lock(f"run-{action}"), self._folders(action, state):
                 found = self._find(call, key, flags)
                 if found is None:
-                    return self._run(call, key, state, flags, flow.timeout, slot, listener)
+                    return self._run(call, key, action, state, flags, flow.timeout, slot, listener)
         listener(call.name, "hit", 0.0)
         return found
 
@@ -135,6 +136,14 @@ class Engine:
                     yield
                     return
 
+    @contextmanager
+    def _folders(self, action: str, state: State) -> Iterator[None]:
+        """Alone in the build folders that the step may write to: their paths are the same for everybody."""
+        with ExitStack() as stack:
+            for name in sorted({action, *state.work}):
+                stack.enter_context(self.store.lock(f"work-{name}"))
+            yield
+
     def _lock_name(self, key: str, flags: Mapping[str, Any]) -> str:
         names: dict[str, Any] = {}
         for _, trace in self.store.traces(key):
@@ -145,13 +154,13 @@ class Engine:
         self,
         call: StepCall,
         key: str,
+        action: str,
         state: State,
         flags: Mapping[str, Any],
         timeout: float,
         slot: _JobSlot,
         listener: Listener,
     ) -> StepOutcome:
-        action = digest_value("work", [key, dict(flags)])[:32]
         if action in self._failed:
             raise self._failed[action]
         if not self.pool.ready:
@@ -175,7 +184,7 @@ class Engine:
         reads = {**answer["reads"], "fields": fields_of(flags, answer["reads"]["fields"])}
         after = State.from_dict(answer["output"])
         info = {name: answer[name] for name in ("seconds", "peak_rss_kb")}
-        info["log"] = self.store.put_file(log)
+        info["log"] = self.store.put_bytes(log.read_bytes())  # a process the step left behind may still write
         log.unlink()
         trace = {"step": call.to_dict(), "reads": reads, "output": after.to_dict(), "info": info}
         if first_difference(reads, flags, self.project, self.digests) is None:
@@ -234,7 +243,12 @@ class _JobSlot:
                 log.unlink()
                 raise DamagedBlob(answer["damaged"])
             raise StepError(
-                call.name, answer["message"], category=answer["category"], cure=answer["cure"], log=log
+                call.name,
+                answer["message"],
+                category=answer["category"],
+                cure=answer["cure"],
+                log=log,
+                reads=answer.get("reads"),
             )
         if not answer["reusable"]:
             self.drop()
@@ -251,7 +265,15 @@ def _died(call: StepCall, code: int | None, log: Path) -> StepError:
             cure="Run fewer builds at once (-n), or give the machine more memory.",
             log=log,
         )
-    how = f"by {signal.Signals(-code).name}" if code is not None and code < 0 else f"with exit code {code}"
+    if code is None:
+        return StepError(
+            call.name,
+            "the worker process ended in the middle of the step",
+            category="environment",
+            cure="Run again: the steps before this one are kept.",
+            log=log,
+        )
+    how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
     return StepError(
         call.name, f"the worker ended {how} in the middle of the step", cure="See the log.", log=log
     )

@@ -14,19 +14,16 @@ import importlib.util
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from finnmake.engine.files import digest_listing
-from finnmake.engine.paths import portable
+from finnmake.engine.paths import Boundary, portable
+from finnmake.engine.trace import ALL_FIELDS, kind_of
 from finnmake.hashing import digest_file
-
-#: Folders of the machine and its toolchain: what is read there is part of the toolchain identity.
-_MACHINE = ("/proc", "/dev", "/sys", "/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/opt/conda")
-
-_REAL_STAT = os.stat
 
 
 class Recorder:
@@ -34,29 +31,33 @@ class Recorder:
 
     Args:
         log: the file that collects the records.
-        project: the user's project folder (absolute, no links): files in it are named relative to it.
-        own: folders whose files are the engine's own or the step's own, not inputs.
+        boundary: which files are inputs, and their names.
     """
 
-    def __init__(self, log: Path, project: Path, own: Sequence[Path]) -> None:
+    def __init__(self, log: Path, boundary: Boundary) -> None:
         self._file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._log = log
-        self._project = str(project)
-        self._own = tuple(f"{folder}/" for folder in own)
+        self._boundary = boundary
         self._seen: set[tuple[str, str]] = set()
         self._written: set[str] = set()
-        self._busy = False
+        # What this class itself opens is no input. A flag a thread: another one's reads count meanwhile.
+        self._busy = threading.local()
 
     def note_field(self, name: str) -> None:
         """The step read the configuration field `name`."""
-        self._append("fields", name, True)
+        self._append("fields", name, lambda: True)
 
-    def note_open(self, path: str, writes: bool) -> None:
-        """The step opens `path`: what it wrote itself is no input."""
+    def note_open(self, path: str, mode: str) -> None:
+        """The step opens `path` to `read`, to `replace` it, to `create` it, or only to `write` into it.
+
+        What the step replaced is no input any more; what it could not create was there before.
+        """
         place = self._place(path)
-        if place is None or place in self._written:
+        if place is None or place in self._written or mode == "write":
             return
-        if writes:
+        if mode == "create" and not os.path.lexists(place):
+            self._append("presence", place, lambda: "missing")
+        if mode == "replace" or (mode == "create" and not os.path.lexists(place)):
             self._written.add(place)
             return
         self._append("files", place, lambda: _digest_or_none(place))
@@ -70,32 +71,29 @@ class Recorder:
     def note_presence(self, path: str, kind: str) -> None:
         """The step asked whether `path` is there and learned `kind` (`file`, `folder` or `missing`)."""
         place = self._place(path)
-        if place is not None and place not in self._written:
-            self._append("presence", place, kind)
+        if place is not None and place not in self._written and not self._boundary.above(place):
+            self._append("presence", place, lambda: kind)
 
     def _place(self, path: str) -> str | None:
-        """Absolute name of an input file, or None for the toolchain's, the engine's and the step's own."""
-        place = os.path.abspath(path)
-        link = f"{os.getcwd()}/project"
-        if place == link or place.startswith(f"{link}/"):
-            place = self._project + place[len(link) :]
-        if any(place.startswith(folder) or place + "/" == folder for folder in self._own):
+        """Absolute name of an input; None for what is none and for what the recorder itself looks at."""
+        if getattr(self._busy, "now", False):
             return None
-        if not place.startswith(self._project + "/") and place.startswith(tuple(f"{m}/" for m in _MACHINE)):
-            return None
-        return place
+        self._busy.now = True
+        try:
+            return self._boundary.place(path)
+        finally:
+            self._busy.now = False
 
-    def _append(self, kind: str, name: str, value: Any) -> None:
-        if self._busy or (kind, name) in self._seen:
+    def _append(self, kind: str, name: str, value: Callable[[], Any]) -> None:
+        if (kind, name) in self._seen:
             return
-        self._busy = True
+        self._busy.now = True
         try:
             self._seen.add((kind, name))
-            found = value() if callable(value) else value
-            key = name if kind == "fields" else portable(name, self._project)
-            os.write(self._file, json.dumps([kind, key, found]).encode() + b"\n")
+            key = name if kind == "fields" else portable(name, self._boundary.project)
+            os.write(self._file, json.dumps([kind, key, value()]).encode() + b"\n")
         finally:
-            self._busy = False
+            self._busy.now = False
 
     def close(self) -> dict[str, dict[str, Any]]:
         """All records, by kind and name; the first of a name counts."""
@@ -105,14 +103,15 @@ class Recorder:
             kind, name, value = json.loads(line)
             records[kind].setdefault(name, value)
         self._log.unlink()
-        for name in records["files"]:
-            records["presence"].pop(name, None)
+        for name, digest in records["files"].items():
+            if digest is not None:
+                records["presence"].pop(name, None)
         return records
 
 
 def _digest_or_none(path: str) -> str | None:
     try:
-        return digest_file(Path(path))
+        return digest_file(Path(path)) if os.path.isfile(path) else None
     except OSError:
         return None
 
@@ -135,11 +134,11 @@ class RecordedFields(Mapping[str, Any]):
         return name in self._values
 
     def __iter__(self) -> Iterator[str]:
-        for name in self._values:
-            self._recorder.note_field(name)
+        self._recorder.note_field(ALL_FIELDS)
         return iter(self._values)
 
     def __len__(self) -> int:
+        self._recorder.note_field(ALL_FIELDS)
         return len(self._values)
 
     def note(self, name: str) -> None:
@@ -155,6 +154,8 @@ class RecordedFields(Mapping[str, Any]):
 _active: Recorder | None = None
 _installed = False
 
+_REAL = {name: getattr(os, name) for name in ("stat", "lstat", "access", "open")}
+
 
 def activate(recorder: Recorder | None) -> None:
     """Record into `recorder` from now on; None stops recording."""
@@ -163,78 +164,172 @@ def activate(recorder: Recorder | None) -> None:
     if not _installed:
         _installed = True
         sys.addaudithook(_hook)
-        os.stat = _stat
+        for name, noting in (("stat", _stat), ("lstat", _lstat), ("access", _access), ("open", _open)):
+            setattr(os, name, noting)
+            for able in (os.supports_dir_fd, os.supports_fd, os.supports_follow_symlinks):
+                if _REAL[name] in able:
+                    able.add(noting)
 
 
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
-    if _active is None or event not in ("open", "os.listdir", "os.scandir"):
-        return
-    target = arguments[0]
-    if isinstance(target, int):
-        return
-    path = os.fsdecode(target) if target is not None else "."
-    if event == "open":
-        _active.note_open(path, _writes(arguments[1], arguments[2]))
-    else:
-        _active.note_listing(path)
+    handler = _EVENTS.get(event)
+    if _active is not None and handler is not None:
+        handler(_active, arguments)
 
 
-def _writes(mode: Any, flags: Any) -> bool:
-    """Whether an open replaces what was there: opening for update reads first."""
+def _on_open(recorder: Recorder, arguments: tuple[Any, ...]) -> None:
+    if not isinstance(arguments[0], int):
+        recorder.note_open(os.fsdecode(arguments[0]), _mode(arguments[1], arguments[2]))
+
+
+def _on_listing(recorder: Recorder, arguments: tuple[Any, ...]) -> None:
+    target = "." if arguments[0] is None else arguments[0]
+    recorder.note_listing(_path_of(target) if isinstance(target, int) else os.fsdecode(target))
+
+
+def _on_library(recorder: Recorder, arguments: tuple[Any, ...]) -> None:
+    """A compiled library: `ctypes.CDLL(path)`, or an extension module."""
+    library = next((name for name in arguments[:2] if isinstance(name, str) and os.sep in name), None)
+    if library is not None:
+        recorder.note_open(library, "read")
+
+
+def _on_link(recorder: Recorder, arguments: tuple[Any, ...]) -> None:
+    """What a link points to becomes readable under a name of the step's own."""
+    recorder.note_open(os.fsdecode(arguments[0]), "read")
+
+
+def _on_symlink(recorder: Recorder, arguments: tuple[Any, ...]) -> None:
+    folder = os.path.dirname(os.fsdecode(arguments[1]))
+    recorder.note_open(os.path.join(folder, os.fsdecode(arguments[0])), "read")
+
+
+_EVENTS: dict[str, Callable[[Recorder, tuple[Any, ...]], None]] = {
+    "open": _on_open,
+    "os.listdir": _on_listing,
+    "os.scandir": _on_listing,
+    "os.link": _on_link,
+    "os.symlink": _on_symlink,
+    "import": _on_library,
+    "ctypes.dlopen": _on_library,
+}
+
+
+def _mode(mode: Any, flags: Any) -> str:
+    """What an open is for, see `Recorder.note_open`: opening for update or to append reads first."""
     if isinstance(mode, str):
-        return mode[:1] in ("w", "x")
-    return isinstance(flags, int) and bool(flags & (os.O_TRUNC | os.O_EXCL))
+        kinds = {"w": "replace", "x": "create", "a": "read" if "+" in mode else "write"}
+        return kinds.get(mode[:1], "read")
+    if not isinstance(flags, int):
+        return "read"
+    if flags & os.O_EXCL:
+        return "create"
+    if flags & os.O_TRUNC:
+        return "replace"
+    return "write" if flags & os.O_ACCMODE == os.O_WRONLY else "read"
 
 
-def _stat(path: Any, *, dir_fd: int | None = None, follow_symlinks: bool = True) -> os.stat_result:
-    """`os.stat` that notes whether something was there: a step may decide by that alone."""
-    recorder = _active
-    if recorder is None or dir_fd is not None or isinstance(path, int):
-        return _REAL_STAT(path, dir_fd=dir_fd, follow_symlinks=follow_symlinks)
+def _path_of(descriptor: int) -> str:
+    """The name of what is open under a descriptor."""
+    return os.readlink(f"/proc/self/fd/{descriptor}")
+
+
+def _at(path: Any, dir_fd: int | None) -> str:
+    """`path` as seen from the folder `dir_fd`."""
+    name = os.fsdecode(path)
+    return name if dir_fd is None else os.path.join(_path_of(dir_fd), name)
+
+
+def _note_presence(path: Any, dir_fd: int | None) -> None:
+    """Note whether something was there: a step may decide by that alone."""
+    if _active is None or isinstance(path, int):
+        return
     try:
-        found = _REAL_STAT(path, follow_symlinks=follow_symlinks)
+        found = _REAL["stat"](path, dir_fd=dir_fd)
     except (FileNotFoundError, NotADirectoryError):
-        recorder.note_presence(os.fsdecode(path), "missing")
-        raise
-    recorder.note_presence(os.fsdecode(path), kind_of(found))
-    return found
+        _active.note_presence(_at(path, dir_fd), "missing")
+    except (OSError, ValueError, TypeError):
+        return  # what was asked raises the same
+    else:
+        _active.note_presence(_at(path, dir_fd), kind_of(found))
 
 
-def kind_of(found: os.stat_result) -> str:
-    """`file` or `folder`."""
-    return "folder" if (found.st_mode & 0o170000) == 0o040000 else "file"
+def _stat(path: Any, *, dir_fd: int | None = None, follow_symlinks: bool = True) -> Any:
+    """`os.stat`, noted."""
+    _note_presence(path, dir_fd)
+    return _REAL["stat"](path, dir_fd=dir_fd, follow_symlinks=follow_symlinks)
+
+
+def _lstat(path: Any, *, dir_fd: int | None = None) -> Any:
+    """`os.lstat`, noted."""
+    _note_presence(path, dir_fd)
+    return _REAL["lstat"](path, dir_fd=dir_fd)
+
+
+def _access(path: Any, mode: int, *, dir_fd: int | None = None, **options: Any) -> Any:
+    """`os.access`, noted."""
+    _note_presence(path, dir_fd)
+    return _REAL["access"](path, mode, dir_fd=dir_fd, **options)
+
+
+def _open(path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> Any:
+    """`os.open`; what is named from an open folder is noted here, all else by the audit hook."""
+    if _active is not None and dir_fd is not None:
+        _active.note_open(_at(path, dir_fd), _mode(None, flags))
+    return _REAL["open"](path, flags, mode, dir_fd=dir_fd)
 
 
 class LocalFinder(importlib.abc.MetaPathFinder):
-    """Finds modules in the project's folders, after all installed ones, and compiles them from source.
+    """Finds modules in the project's folders, after all installed ones.
 
-    No bytecode cache is read or written: a stale `.pyc` would hide an edit. The names tried are noted, so
-    that a module that appears later, or shadows another, is seen.
+    The names tried are noted, so that a module that appears later, or shadows another, is seen. What lies
+    below a package is found by Python itself, which lists the package's folder. All sources that are
+    inputs are compiled afresh: a stale `.pyc` would hide an edit.
     """
 
-    def __init__(self, folders: Sequence[Path]) -> None:
+    def __init__(self, folders: Sequence[Path], boundary: Boundary) -> None:
         self._folders = [str(folder) for folder in folders]
+        self._boundary = boundary
         #: Whether a local module was imported: what it left in memory must not reach the next step.
         self.used = False
+
+    def install(self) -> None:
+        """Find local modules from now on, and look at no bytecode of theirs."""
+        sys.meta_path.append(self)
+        sys.dont_write_bytecode = True
+        bootstrap: Any = sys.modules["_frozen_importlib_external"]
+        known_to_python = bootstrap.cache_from_source
+
+        def cache_from_source(path: Any, *arguments: Any, **options: Any) -> Any:
+            if self._boundary.place(os.fspath(path)) is None:
+                return known_to_python(path, *arguments, **options)
+            self.used = True
+            raise NotImplementedError  # Python's own sign for "there is no bytecode cache"
+
+        bootstrap.cache_from_source = cache_from_source
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """The spec of a local module, or None."""
-        tail = fullname.rpartition(".")[2]
-        for folder in self._folders if path is None else path:
-            package = f"{folder}/{tail}/__init__.py"
-            for name, roots in ((package, [f"{folder}/{tail}"]), (f"{folder}/{tail}.py", None)):
-                if not os.path.isfile(name):
-                    continue
-                self.used = True
-                return importlib.util.spec_from_file_location(
-                    fullname, name, loader=_SourceLoader(fullname, name), submodule_search_locations=roots
-                )
-        return None
+        """The spec of a local top-level module, package or folder of modules, or None."""
+        if path is not None:
+            return None
+        for folder in self._folders:
+            package = f"{folder}/{fullname}/__init__.py"
+            for name, roots in ((package, [f"{folder}/{fullname}"]), (f"{folder}/{fullname}.py", None)):
+                if os.path.isfile(name):
+                    self.used = True
+                    return importlib.util.spec_from_file_location(
+                        fullname, name, submodule_search_locations=roots
+                    )
+        return self._folder_of_modules(fullname)
 
-
-class _SourceLoader(importlib.machinery.SourceFileLoader):
-    def get_code(self, fullname: str) -> Any:
-        path = self.get_filename(fullname)
-        return compile(self.get_data(path), path, "exec", dont_inherit=True)
+    def _folder_of_modules(self, fullname: str) -> importlib.machinery.ModuleSpec | None:
+        places = [
+            place for place in (f"{folder}/{fullname}" for folder in self._folders) if os.path.isdir(place)
+        ]
+        if not places:
+            return None
+        spec = importlib.machinery.ModuleSpec(fullname, None, is_package=True)
+        spec.submodule_search_locations = places
+        return spec

@@ -7,18 +7,20 @@ import json
 import os
 import random
 import resource
+import shutil
 import socket
 import sys
 import tempfile
 import time
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 from finnmake.engine import recording
-from finnmake.engine.files import Signature, signature
+from finnmake.engine.files import Signature, settled, signature
+from finnmake.engine.paths import PROJECT_LINK, Boundary, portable
 from finnmake.engine.recording import LocalFinder, RecordedFields, Recorder
 from finnmake.engine.state import State, StepCall, seed_of
 from finnmake.engine.store import DamagedBlob, Store, remove_tree
@@ -56,14 +58,15 @@ class Session:
         self._loaded: tuple[State, Any] | None = None
         self._tree: dict[str, str] = {}
         self._signatures: dict[str, Signature] = {}
-        os.chdir(self._folder)
-        (self._folder / "project").symlink_to(project)
-        (self._folder / ARTIFACTS).mkdir()
-        (self._folder / "tmp").mkdir()
-        tempfile.tempdir = str(self._folder / "tmp")
-        self._finder = LocalFinder([plugins, project])
-        sys.meta_path.append(self._finder)
-        sys.dont_write_bytecode = True
+        self._works: dict[str, dict[str, Signature]] = {}
+        self._recorder: Recorder | None = None
+        toolchain = [Path(sys.prefix), Path(sys.base_prefix), Path(_PACKAGE)]
+        self._boundary = Boundary(self._folder, project, [store.root, *toolchain])
+        self._finder = LocalFinder([plugins, project], self._boundary)
+        self._finder.install()
+        self._environment = dict(os.environ)
+        self._search_path = list(sys.path)
+        self._streams = sys.stdout, sys.stderr
 
     def close(self) -> None:
         """Remove the folder."""
@@ -79,34 +82,61 @@ class Session:
                 return self._run(call, state, request)
             except DamagedBlob as damaged:
                 return {"ok": False, "damaged": damaged.ref}
-            except Exception as error:
-                traceback.print_exc()
-                return _failure(error, self._own_line(error))
+            except (Exception, SystemExit) as error:
+                recording.activate(None)
+                self._settle()
+                with suppress(OSError):  # the disk may be full
+                    traceback.print_exc()
+                answer = failure(error, self._own_line(error))
+                if self._recorder is not None:
+                    answer["reads"] = self._recorder.close()
+                return answer
             finally:
                 recording.activate(None)
 
     def _own_line(self, error: BaseException) -> str:
         """`file:line` of the innermost frame in the user's own code, where there is one."""
-        if isinstance(error, SyntaxError) and str(error.filename).startswith(f"{self._project}/"):
-            return f"{Path(str(error.filename)).relative_to(self._project)}:{error.lineno}"
-        prefixes = (f"{self._plugins}/", f"{self._project}/")
-        own = [
-            frame
-            for frame in traceback.extract_tb(error.__traceback__)
-            if frame.filename.startswith(prefixes) and not frame.filename.startswith((sys.prefix, _PACKAGE))
-        ]
-        return f"{Path(own[-1].filename).relative_to(self._project)}:{own[-1].lineno}" if own else ""
+        lines = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+        if isinstance(error, SyntaxError):
+            lines.append((str(error.filename), error.lineno))
+        own = [(place, line) for name, line in lines if (place := self._own_file(name)) is not None]
+        return f"{portable(own[-1][0], str(self._project))}:{own[-1][1]}" if own else ""
+
+    def _own_file(self, name: str) -> str | None:
+        """Absolute name of a source file, where it is one of the user's own."""
+        place = self._boundary.place(name) if name.endswith(".py") else None
+        own = (f"{self._plugins}/", f"{self._project}/")
+        return place if place is not None and place.startswith(own) else None
+
+    def _settle(self) -> None:
+        """Undo what a step may have left behind in this process, so that the next one starts the same."""
+        sys.stdout, sys.stderr = self._streams
+        os.chdir(self._folder)
+        if dict(os.environ) != self._environment:
+            os.environ.clear()
+            os.environ.update(self._environment)
+        sys.path[:] = self._search_path
+
+    def _tidy(self) -> None:
+        """The folder as a step finds it: the link to the project, the output folder, an empty `tmp`."""
+        for entry in list(os.scandir(self._folder)):
+            if entry.name != ARTIFACTS or entry.is_symlink():
+                remove_tree(Path(entry.path))
+                with suppress(OSError):
+                    os.unlink(entry.path)
+        (self._folder / PROJECT_LINK).symlink_to(self._project)
+        (self._folder / "tmp").mkdir()
+        (self._folder / ARTIFACTS).mkdir(exist_ok=True)
+        tempfile.tempdir = str(self._folder / "tmp")
 
     def _run(self, call: StepCall, state: State, request: Mapping[str, Any]) -> dict[str, Any]:
+        self._settle()
+        self._tidy()
         loaded = self._at(state)
         work = self._store.work / request["work"]
         remove_tree(work)
         work.mkdir(parents=True)
-        recorder = Recorder(
-            self._folder / "reads",
-            self._project,
-            [self._folder, self._store.root, Path(sys.prefix), Path(sys.base_prefix), Path(_PACKAGE)],
-        )
+        self._recorder = recorder = Recorder(self._folder / "reads", self._boundary)
         fields = RecordedFields({**request["flags"], **state.overrides}, recorder)
         self._finder.used = False
         _seed(call)
@@ -115,7 +145,9 @@ class Session:
         loaded = self._adapter.run(call, loaded, fields, work)
         recording.activate(None)
         seconds = time.monotonic() - started
+        self._settle()
         reads = recorder.close()
+        self._recorder = None
         after = self._keep(loaded, state, work, fields.overrides)
         self._loaded = (after, loaded)
         return {
@@ -129,6 +161,9 @@ class Session:
 
     def _at(self, state: State) -> Any:
         """The model of `state` in memory, with its output folder in place."""
+        for name, listing in state.work.items():
+            if name not in self._works or self._works[name] != dict(_signatures(self._store.work / name)):
+                self._store.restore(listing, self._store.work / name)
         if self._loaded is not None and self._loaded[0] == state:
             return self._loaded[1]
         self._tree = self._store.read_tree(state.tree)
@@ -137,19 +172,18 @@ class Session:
         folder.mkdir()
         for name, ref in self._tree.items():
             self._store.unpack(ref, folder / name)
-        for name, listing in state.work.items():
-            self._store.restore(listing, self._store.work / name)
-        self._signatures = dict(_signatures(folder))
+        self._signatures = _settled(dict(_signatures(folder)))
         return self._adapter.load(self._store.checked(state.model))
 
     def _keep(self, loaded: Any, before: State, work: Path, overrides: Mapping[str, Any]) -> State:
         """Everything the step made, in the store."""
+        _plain_files_only(self._folder / ARTIFACTS)
         found = dict(_signatures(self._folder / ARTIFACTS))
         tree = {}
         for name, now in found.items():
             same = self._signatures.get(name) == now
             tree[name] = self._tree[name] if same else self._store.pack(self._folder / ARTIFACTS / name)
-        self._tree, self._signatures = tree, found
+        self._tree, self._signatures = tree, _settled(found)
         builds = {}
         for name in (*before.work, work.name):
             made = {
@@ -160,6 +194,7 @@ class Session:
                 builds[name] = self._store.put_tree(made)
         if work.name not in builds:
             remove_tree(work)
+        self._works = {name: _settled(dict(_signatures(self._store.work / name))) for name in builds}
         return State(
             model=self._store.put_bytes(self._adapter.save(loaded)),
             tree=self._store.put_tree(tree),
@@ -177,7 +212,32 @@ def _signatures(folder: Path) -> Iterator[tuple[str, Signature]]:
         folders.sort()
         for name in sorted(names):
             path = Path(parent) / name
-            yield path.relative_to(folder).as_posix(), signature(path.stat())
+            if path.is_file():
+                yield path.relative_to(folder).as_posix(), signature(path.stat())
+
+
+def _settled(found: Mapping[str, Signature]) -> dict[str, Signature]:
+    """Those of the signatures that will show a change; the files of the others are hashed again."""
+    now = time.time_ns()
+    return {name: known for name, known in found.items() if settled(known, now)}
+
+
+def _plain_files_only(folder: Path) -> None:
+    """What the store can keep of an output folder: links become copies, empty folders go.
+
+    A later step then sees the same whether it runs in this process or on what the store gave back.
+    """
+    folder.mkdir(exist_ok=True)
+    for parent, folders, names in os.walk(folder, topdown=False):
+        for path in (Path(parent, name) for name in (*names, *folders)):
+            if path.is_symlink() and path.is_file():
+                content = path.resolve()
+                path.unlink()
+                shutil.copy(content, path)
+            elif path.is_symlink() or (path.exists() and not (path.is_dir() or path.is_file())):
+                path.unlink()
+        if Path(parent) != folder and not os.listdir(parent):
+            os.rmdir(parent)
 
 
 def _seed(call: StepCall) -> None:
@@ -188,15 +248,21 @@ def _seed(call: StepCall) -> None:
     tempfile._name_sequence = (f"{number:06d}" for number in itertools.count())  # type: ignore[attr-defined]
 
 
-def _failure(error: BaseException, own_line: str) -> dict[str, Any]:
+def failure(error: BaseException, own_line: str) -> dict[str, Any]:
     """What the main process is told of an exception in a step."""
-    message = error.located() if isinstance(error, FinnmakeError) else f"{type(error).__name__}: {error}"
-    category, tip = classify(message, getattr(error, "category", "unknown"))
+    known = error if isinstance(error, FinnmakeError) else None
+    if known:
+        message = known.located()
+    elif isinstance(error, SystemExit):
+        message = f"it called exit({error.code!r})"
+    else:
+        message = f"{type(error).__name__}: {error}"
+    category, tip = classify(message, known.category if known else "unknown")
     return {
         "ok": False,
         "message": f"{own_line}: {message}" if own_line else message,
-        "category": category,
-        "cure": tip or getattr(error, "cure", ""),
+        "category": known.category if known and known.category != "unknown" else category,
+        "cure": (known.cure if known else "") or tip,
     }
 
 
@@ -209,8 +275,9 @@ def _output_to(log: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for written in (sys.stdout, sys.stderr):
+            with suppress(Exception):  # a step may have put anything there
+                written.flush()
 
 
 def serve(channel: socket.socket, session: Session) -> None:

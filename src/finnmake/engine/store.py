@@ -12,7 +12,7 @@ import os
 import shutil
 import stat
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -68,12 +68,12 @@ class Store:
     def open(self) -> Store:
         """Make the folders, check the version and that the store can be written. Raises StoreError."""
         try:
-            for folder in (self.blobs, self.actions, self.work, self.tmp, self.locks, self.quarantine):
-                folder.mkdir(parents=True, exist_ok=True)
+            self.tmp.mkdir(parents=True, exist_ok=True)
             self._check_version()
-            probe = self.tmp / uuid.uuid4().hex
-            probe.touch()
-            probe.unlink()
+            for folder in (self.blobs, self.actions, self.work, self.locks, self.quarantine):
+                folder.mkdir(exist_ok=True)
+            with self._temporary() as probe:
+                probe.touch()
         except OSError as error:
             raise StoreError(
                 f"the store cannot be written: {error.strerror}",
@@ -85,7 +85,7 @@ class Store:
     def _check_version(self) -> None:
         version = self.root / "VERSION"
         try:
-            found = version.read_text().strip()
+            found = version.read_text(errors="replace").strip()
         except FileNotFoundError:
             self._write(version, STORE_VERSION.encode())
             return
@@ -106,23 +106,24 @@ class Store:
         """Keep `data`; gives its ref."""
         ref = f"{digest_bytes(data)}-{len(data)}"
         if not self._is_whole(ref):
-            temporary = self.tmp / uuid.uuid4().hex
-            temporary.write_bytes(data)
-            self._adopt(temporary, ref)
+            with self._temporary() as temporary:
+                temporary.write_bytes(data)
+                self._adopt(temporary, ref)
         return ref
 
     def put_file(self, path: Path) -> str:
         """Keep a copy of the file's content; gives its ref. The file itself stays as it is."""
         ref = f"{digest_file(path)}-{path.stat().st_size}"
         if not self._is_whole(ref):
-            temporary = self.tmp / uuid.uuid4().hex
-            clone(path, temporary)
-            if f"{digest_file(temporary)}-{temporary.stat().st_size}" != ref:
-                temporary.unlink()
-                raise StoreError(
-                    "the file changed while it was being kept", where=Location(path=path), cure="Run again."
-                )
-            self._adopt(temporary, ref)
+            with self._temporary() as temporary:
+                clone(path, temporary)
+                if f"{digest_file(temporary)}-{temporary.stat().st_size}" != ref:
+                    raise StoreError(
+                        "the file changed while it was being kept",
+                        where=Location(path=path),
+                        cure="Run again.",
+                    )
+                self._adopt(temporary, ref)
         return ref
 
     def _adopt(self, temporary: Path, ref: str) -> None:
@@ -143,8 +144,9 @@ class Store:
         if found.st_size == size and found.st_mtime_ns == _BLOB_MTIME_NS:
             return True
         if found.st_size == size and digest_file(path) == ref[:64]:
-            path.chmod(0o444)
-            os.utime(path, (_BLOB_MTIME, _BLOB_MTIME))
+            with suppress(OSError):  # somebody else's blob: it is hashed each time
+                path.chmod(0o444)
+                os.utime(path, (_BLOB_MTIME, _BLOB_MTIME))
             return True
         with suppress(FileNotFoundError):
             path.replace(self.quarantine / f"{ref}.{uuid.uuid4().hex[:8]}")
@@ -185,13 +187,30 @@ class Store:
             target.chmod(0o755)
 
     def restore(self, listing: str, folder: Path) -> None:
-        """Make `folder` hold what the listing says; files that already do stay. Raises DamagedBlob."""
-        for name, entry in self.read_tree(listing).items():
+        """Make `folder` hold what the listing says and nothing else; files that already do stay.
+
+        Raises DamagedBlob.
+        """
+        tree = self.read_tree(listing)
+        for parent, _, names in os.walk(folder):
+            for other in (Path(parent, name) for name in names):
+                if other.relative_to(folder).as_posix() not in tree:
+                    other.unlink()
+        for name, entry in tree.items():
             target = folder / name
-            ref = entry.removesuffix(_EXECUTABLE)
-            if not target.is_file() or f"{digest_file(target)}-{target.stat().st_size}" != ref:
-                target.unlink(missing_ok=True)
-                self.unpack(entry, target)
+            if target.is_symlink() or not target.is_file() or self._entry(target) != entry:
+                if target.is_dir() and not target.is_symlink():
+                    remove_tree(target)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with self._temporary() as temporary:
+                    self.unpack(entry, temporary)
+                    temporary.replace(target)
+
+    def _entry(self, path: Path) -> str:
+        """The entry that this file would have in a listing."""
+        found = path.stat()
+        mark = _EXECUTABLE if found.st_mode & stat.S_IXUSR else ""
+        return f"{digest_file(path)}-{found.st_size}{mark}"
 
     def place(self, entry: str, target: Path) -> None:
         """Put the content at `target`, read-only, swapped in by rename. Raises DamagedBlob, OSError."""
@@ -200,8 +219,9 @@ class Store:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
         try:
-            if int(ref[65:]) < _LINK_FROM or not _link(source, temporary):
-                clone(source, temporary)
+            # A link shares the blob's mode, so an executable file is always a copy.
+            may_link = int(ref[65:]) >= _LINK_FROM and not entry.endswith(_EXECUTABLE)
+            if not clone(source, temporary, unless=_link if may_link else None):
                 temporary.chmod(0o555 if entry.endswith(_EXECUTABLE) else 0o444)
             temporary.replace(target)
         finally:
@@ -243,12 +263,22 @@ class Store:
             path.replace(self.quarantine / f"{path.name}.{uuid.uuid4().hex[:8]}")
 
     def _write(self, path: Path, data: bytes) -> None:
-        temporary = self.tmp / uuid.uuid4().hex
-        try:
+        with self._temporary() as temporary:
             temporary.write_bytes(data)
             temporary.replace(path)
+
+    @contextmanager
+    def _temporary(self) -> Iterator[Path]:
+        """A new name in `tmp/`; what is still there at the end, after an error, is removed."""
+        path = self._own_name()
+        try:
+            yield path
         finally:
-            temporary.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
+
+    def _own_name(self) -> Path:
+        """A name in `tmp/` that tells whose it is, for `sweep`."""
+        return self.tmp / f"run-{os.uname().nodename}-{os.getpid()}-{uuid.uuid4().hex}"
 
     # locks and folders
 
@@ -261,16 +291,20 @@ class Store:
 
     def new_folder(self) -> Path:
         """An empty folder for one run of steps; whoever asked for it removes it, or `sweep` later."""
-        path = self.tmp / f"run-{os.uname().nodename}-{os.getpid()}-{uuid.uuid4().hex}"
+        path = self._own_name()
         path.mkdir()
         return path
 
-    def sweep(self) -> None:
-        """Remove what processes of this machine that are no longer there left in `tmp/`."""
-        for entry in os.scandir(self.tmp):
+    def sweep(self, process: int | None = None) -> None:
+        """Remove what processes of this machine that are no longer there, or `process`, left in `tmp/`."""
+        for entry in list(os.scandir(self.tmp)):
             head, _, owner = entry.name.rpartition("-")[0].rpartition("-")
-            if head == f"run-{os.uname().nodename}" and not Path(f"/proc/{owner}").exists():
+            if head != f"run-{os.uname().nodename}":
+                continue
+            if owner == str(process) if process else not Path(f"/proc/{owner}").exists():
                 remove_tree(Path(entry.path))
+                with suppress(OSError):
+                    os.unlink(entry.path)
 
 
 def trace_digest(trace: Mapping[str, Any]) -> str:
@@ -278,13 +312,21 @@ def trace_digest(trace: Mapping[str, Any]) -> str:
     return digest_value("trace", {"reads": trace["reads"], "output": trace["output"]})
 
 
-def clone(source: Path, target: Path) -> None:
-    """Copy a file's content: a reflink where the file system can, else bytes."""
+def clone(source: Path, target: Path, unless: Callable[[Path, Path], bool] | None = None) -> bool:
+    """Copy a file's content: a reflink where the file system can, else `unless`, else bytes.
+
+    Gives whether `unless` did it.
+    """
     with open(source, "rb") as reader, open(target, "xb") as writer:
         try:
             fcntl.ioctl(writer.fileno(), _FICLONE, reader.fileno())
+            return False
         except OSError:
-            shutil.copyfileobj(reader, writer, 1 << 20)
+            if unless is None:
+                shutil.copyfileobj(reader, writer, 1 << 20)
+                return False
+    target.unlink()
+    return unless(source, target) or clone(source, target)
 
 
 def _link(source: Path, target: Path) -> bool:
@@ -296,7 +338,10 @@ def _link(source: Path, target: Path) -> bool:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a folder, read-only parts included; what is already gone is no error."""
+    """Remove a folder, read-only parts included, or a link; what is already gone is no error."""
+    if path.is_symlink():
+        path.unlink(missing_ok=True)
+        return
     for folder, _, _ in os.walk(path):
         with suppress(OSError):
             os.chmod(folder, stat.S_IRWXU)

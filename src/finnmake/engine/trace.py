@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from finnmake.engine.files import FileDigests, digest_listing
 from finnmake.engine.paths import absolute
-from finnmake.engine.recording import kind_of
+from finnmake.hashing import canonical_json
+
+#: In place of a field: the names of all fields that the configuration sets.
+ALL_FIELDS = "*"
 
 #: Stands for a field that the configuration leaves to FINN's default.
 _ABSENT: list[Any] = []
@@ -17,12 +21,19 @@ _ABSENT: list[Any] = []
 
 def field_value(flags: Mapping[str, Any], name: str) -> list[Any]:
     """A field as a trace keeps it: `[value]`, or `[]` where the configuration does not set it."""
+    if name == ALL_FIELDS:
+        return [sorted(flags)]
     return [flags[name]] if name in flags else _ABSENT
 
 
 def fields_of(flags: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, list[Any]]:
     """The fields that were read, with their values."""
     return {name: field_value(flags, name) for name in sorted(names)}
+
+
+def kind_of(found: os.stat_result) -> str:
+    """`file` or `folder`."""
+    return "folder" if stat.S_ISDIR(found.st_mode) else "file"
 
 
 def presence(path: Path) -> str:
@@ -38,7 +49,8 @@ def first_difference(
 ) -> tuple[str, str] | None:
     """The first thing read that is not the same now, as (kind, name); None where all is the same."""
     for name, value in reads["fields"].items():
-        if field_value(flags, name) != value:
+        # Compared as JSON: 1, 1.0 and True are equal in Python but not to a step that prints them.
+        if canonical_json(field_value(flags, name)) != canonical_json(value):
             return "field", name
     for name, digest in reads["files"].items():
         if digests.digest(absolute(name, project)) != digest:

@@ -20,8 +20,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from finnmake.engine.session import Session, serve
+from finnmake.engine.session import Session, failure, serve
 from finnmake.engine.store import Store
+from finnmake.errors import from_os_error
 
 _PR_SET_PDEATHSIG = 1
 
@@ -32,6 +33,7 @@ class Worker:
     def __init__(self, control: socket.socket, settings: dict[str, str]) -> None:
         self._control = control
         self._settings = settings
+        self._store = Store(Path(settings["store"]))
         self._adapter: Any = None
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._jobs: dict[int, tuple[int, socket.socket]] = {}
@@ -56,6 +58,9 @@ class Worker:
         finally:
             for job in list(self._jobs):
                 self._kill(job)
+            for child, _ in self._jobs.values():
+                os.waitpid(child, 0)
+                self._store.sweep(child)
 
     def _tell(self, message: dict[str, Any]) -> None:
         self._control.sendall(json.dumps(message).encode() + b"\n")
@@ -86,21 +91,24 @@ class Worker:
         return True
 
     def _spawn(self, job: int, channel: socket.socket) -> None:
+        parent = os.getpid()
         child = os.fork()
         if child:
             self._jobs[job] = (child, channel)
             return
         status = 1
         try:
-            self._become_child()
+            self._become_child(parent)
             self._run_child(channel)
             status = 0
         finally:
             os._exit(status)
 
-    def _become_child(self) -> None:
+    def _become_child(self, parent: int) -> None:
         os.setsid()
         self._libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)  # it died before the line above could take effect
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._control.close()
@@ -108,9 +116,14 @@ class Worker:
             channel.close()
 
     def _run_child(self, channel: socket.socket) -> None:
-        store = Store(Path(self._settings["store"]))
         project = Path(self._settings["project"])
-        serve(channel, Session(self._adapter, store, project, Path(self._settings["plugins"])))
+        try:
+            session = Session(self._adapter, self._store, project, Path(self._settings["plugins"]))
+        except OSError as error:  # a full disk: the answer to the first request
+            answer = {"ok": False, **failure(from_os_error(error), "")}
+            channel.sendall(json.dumps(answer).encode() + b"\n")
+            return
+        serve(channel, session)
 
     def _kill(self, job: int) -> None:
         """End a child and everything it started."""
@@ -128,6 +141,8 @@ class Worker:
             with suppress(ProcessLookupError):
                 os.killpg(child, signal.SIGKILL)
             ended = {"exit": os.waitstatus_to_exitcode(status)}
+            with suppress(OSError):
+                self._store.sweep(child)
             with channel, suppress(OSError):
                 channel.sendall(b"\n" + json.dumps(ended).encode() + b"\n")
             del self._jobs[job]

@@ -1,0 +1,91 @@
+"""The toolchain identity: what raises it and what does not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import finnmake
+from finnmake.engine import toolchain
+from finnmake.engine.files import FileDigests
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    """A site-packages folder with a few packages, one of them QONNX as an editable installation."""
+    folder = tmp_path / "site"
+    for name in ("numpy-1.0", "finn_plus-1.6.1", "qonnx-1.0.0", "pytest-9.0", "finnmake-0.1"):
+        (folder / f"{name}.dist-info").mkdir(parents=True)
+        (folder / f"{name}.dist-info/RECORD").write_text(name)
+    sources = tmp_path / "qonnx"
+    (sources / "pack").mkdir(parents=True)
+    (sources / "pack/a.py").write_text("a = 1")
+    origin = {"url": f"file://{sources}", "dir_info": {"editable": True}}
+    (folder / "qonnx-1.0.0.dist-info/direct_url.json").write_text(json.dumps(origin))
+    monkeypatch.setattr(toolchain.sysconfig, "get_path", lambda _: str(folder))
+    for name in (*toolchain.VARIABLES, "FINNMAKE_IMAGE"):
+        monkeypatch.delenv(name, raising=False)
+    return folder
+
+
+def identity() -> str:
+    return toolchain.identify(FileDigests()).digest
+
+
+def test_identity_is_stable(site):
+    assert identity() == identity()
+    parts = toolchain.identify(FileDigests()).parts
+    assert parts["packages"] == {"numpy": "1.0", "finn_plus": "1.6.1", "qonnx": "1.0.0"}
+
+
+def test_editable_source_counts_by_content(site, tmp_path):
+    before = identity()
+    (tmp_path / "qonnx/pack/__pycache__").mkdir()
+    (tmp_path / "qonnx/pack/__pycache__/a.cpython.pyc").write_text("")
+    (tmp_path / "qonnx/.git").mkdir()
+    (tmp_path / "qonnx/.git/index").write_text("")
+    assert identity() == before
+    (tmp_path / "qonnx/pack/a.py").write_text("a = 2")
+    assert identity() != before
+
+
+@pytest.mark.parametrize("name", ["numpy-1.0", "finn_plus-1.6.1"])
+def test_another_version_counts(site, name):
+    before = identity()
+    (site / f"{name}.dist-info").rename(site / f"{name}.1.dist-info")
+    assert identity() != before
+
+
+def test_record_of_finn_counts(site):
+    before = identity()
+    (site / "finn_plus-1.6.1.dist-info/RECORD").write_text("patched")
+    assert identity() != before
+
+
+def test_tools_that_take_no_part_do_not_count(site):
+    before = identity()
+    (site / "pytest-9.0.dist-info").rename(site / "pytest-9.1.dist-info")
+    (site / "finnmake-0.1.dist-info").rename(site / "finnmake-0.2.dist-info")
+    assert identity() == before
+
+
+@pytest.mark.parametrize("name", ["XILINX_VIVADO", "LIVENESS_THRESHOLD", "FINNMAKE_IMAGE"])
+def test_variables_count(site, monkeypatch, name):
+    before = identity()
+    monkeypatch.setenv(name, "x")
+    assert identity() != before
+    monkeypatch.setenv("SOMETHING_ELSE", "x")
+    with_variable = identity()
+    monkeypatch.setenv("SOMETHING_ELSE", "y")
+    assert identity() == with_variable
+
+
+def test_modules_that_run_inside_a_step_count():
+    package = Path(finnmake.__file__).parent
+    missing = [name for name in toolchain._INSIDE if not (package / name).exists()]
+    assert missing == []
+    inside = {name for name in toolchain._INSIDE if name.startswith("engine/")}
+    main_side = {"engine/__init__.py", "engine/realize.py", "engine/toolchain.py"}
+    assert inside | main_side == {f"engine/{path.name}" for path in (package / "engine").glob("*.py")}
