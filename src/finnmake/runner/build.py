@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -31,6 +32,15 @@ class Names(Protocol):
 
     def find(self, kind: str, name: str) -> str | None:
         """The target, or None."""
+
+
+@dataclass
+class Analyzed:
+    """What the analyses of a build came to: all that they read, what failed, whether all reads are known."""
+
+    reads: list[Mapping[str, Any]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    whole: bool = True
 
 
 class BuildRunner:
@@ -129,22 +139,23 @@ class BuildRunner:
             synth_clk_period_ns=float(config.config_flags.get("synth_clk_period_ns", _FINN_CLOCK_NS)),
         )
 
-    def analyze(self, config: BuildConfig) -> tuple[list[StepOutcome], list[str]]:
+    def analyze(self, config: BuildConfig) -> Analyzed:
         """Run the `post_proc` analyses: postprocessing/<name>.json. A failing one is a warning."""
         folder = self.project / config.output_dir
-        warnings: list[str] = []
-        outcomes: list[StepOutcome] = []
+        done = Analyzed()
         wanted = {_named(entry, "name")[0] for entry in config.transforms_by_stage.get("post_proc", [])}
         for left in (folder / "postprocessing").glob("*.*"):
             if left.stem not in wanted:
                 left.unlink()  # of an analysis that the blueprint no longer has
         for entry in config.transforms_by_stage.get("post_proc", []):
             try:
-                outcomes += self._analyze(config, entry, folder)
+                done.reads += [outcome.trace["reads"] for outcome in self._analyze(config, entry, folder)]
             except StepError as error:
-                warnings.append(f"analysis {error.step}: {error.message}")
-        write_json(folder / "postprocessing" / "warnings.json", warnings)
-        return outcomes, warnings
+                done.warnings.append(f"analysis {error.step}: {error.message}")
+                done.whole = done.whole and error.reads is not None
+                done.reads += [error.reads] if error.reads is not None else []
+        write_json(folder / "postprocessing" / "warnings.json", done.warnings)
+        return done
 
     def _analyze(self, config: BuildConfig, entry: Any, folder: Path) -> list[StepOutcome]:
         calls = self.calls(config)

@@ -7,7 +7,7 @@ from typing import Any
 
 from doit.dependency import FileChangedChecker
 
-from finnmake.engine.files import FileDigests, signature
+from finnmake.engine.files import FileDigests
 
 #: One for the process: a file that fifty tasks depend on is hashed once.
 DIGESTS = FileDigests()
@@ -24,10 +24,7 @@ class ContentChecker(FileChangedChecker):  # type: ignore[misc]
 
     def check_modified(self, file_path: str, file_stat: os.stat_result, state: Any) -> bool:
         """Whether the content is not what the task used last time."""
-        known, digest = state
-        if known is not None and list(signature(file_stat)) == list(known):
-            return False
-        return bool(DIGESTS.first(file_path)[1] != digest)
+        return bool(DIGESTS.first(file_path)[1] != state[1])
 
     def get_state(self, dep: str, current_state: Any) -> Any:
         """What the task used: the state before its action, even if the file was edited meanwhile."""

@@ -8,7 +8,6 @@ from typing import Any
 
 from finnmake.engine.files import FileDigests, digest_listing, signature
 from finnmake.engine.paths import absolute
-from finnmake.engine.realize import StepOutcome
 from finnmake.engine.trace import presence
 
 #: The name under which a task's record lies among its doit values.
@@ -16,25 +15,32 @@ RECORD = "finnmake"
 
 
 def record(
-    outcomes: Sequence[StepOutcome],
+    reads: Sequence[Mapping[str, Any]],
     *,
     identity: str,
     content_id: str,
     outputs: Iterable[Path],
+    depends: Iterable[str],
+    whole: bool,
     project: Path,
     digests: FileDigests,
 ) -> dict[str, Any]:
-    """What doit keeps of a task: all that its steps read, as they read it, and the state of its outputs."""
+    """What doit keeps of a task: all that its steps read, as they read it, and the state of its outputs.
+
+    Args:
+        reads: what each step read, as a trace keeps it.
+        depends: the task's file dependencies, which doit compares; kept to spare hashing them next time.
+        whole: whether all reads are known; if not, the task runs again.
+    """
     files: dict[str, str | None] = {}
     listings: dict[str, Any] = {}
     present: dict[str, Any] = {}
-    steady = True
-    for outcome in outcomes:
-        reads = outcome.trace["reads"]
+    steady = whole
+    for each in reads:
         for kept, now in (
-            (files, reads["files"]),
-            (listings, reads["listings"]),
-            (present, reads["presence"]),
+            (files, each["files"]),
+            (listings, each["listings"]),
+            (present, each["presence"]),
         ):
             steady = steady and all(kept.get(name, value) == value for name, value in now.items())
             kept.update(now)
@@ -45,6 +51,7 @@ def record(
         "files": {
             name: [_signature_for(absolute(name, project), sha, digests), sha] for name, sha in files.items()
         },
+        "depends": {path: digests.first(path) for path in depends},
         "listings": listings,
         "presence": present,
         "outputs": {str(path.relative_to(project)): signature(path.stat()) for path in outputs},
@@ -61,6 +68,9 @@ def is_fresh(
     kept: Mapping[str, Any] | None, identity: str, content_id: str, project: Path, digests: FileDigests
 ) -> bool:
     """Whether nothing that the record tells of has changed."""
+    for path, (known, sha) in (kept["depends"] if kept else {}).items():
+        if known is not None:
+            digests.remember(path, tuple(known), sha)
     if not kept or not kept["steady"] or kept["identity"] != identity or kept["content"] != content_id:
         return False
     return (

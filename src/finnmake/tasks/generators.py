@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,14 @@ DOIT_CONFIG = {
 
 Task = dict[str, Any]
 
-#: What an action tells: what its steps did, and the files that it left.
-Made = tuple[list[StepOutcome], Iterable[Path]]
+
+@dataclass(frozen=True)
+class Made:
+    """What an action tells: what its steps did, the files that it left, and whether all of it went well."""
+
+    reads: list[Mapping[str, Any]]
+    outputs: Iterable[Path]
+    whole: bool = True
 
 
 def task_preprocess() -> Iterator[Task]:
@@ -43,7 +50,7 @@ def task_preprocess() -> Iterator[Task]:
         targets = [folder / "model.onnx", folder / "processed_model.onnx"]
 
         def action(config: BuildConfig = config, targets: list[Path] = targets) -> Made:
-            return ws.runner.preprocess(config), targets
+            return Made(_reads(ws.runner.preprocess(config)), targets)
 
         yield _engine_task(ws, config, action, [ws.root / config.model_path, *_sources(ws, config)], targets)
 
@@ -59,7 +66,7 @@ def task_segment() -> Iterator[Task]:
         def action(segment: Segment = segment, first: BuildConfig = first, target: Path = target) -> Made:
             outcomes = ws.runner.segment(first, ws.depth(segment))
             write_json(target, {**_described(segment), "action_keys": [outcome.key for outcome in outcomes]})
-            return outcomes, [target]
+            return Made(_reads(outcomes), [target], len(outcomes) == ws.depth(segment))
 
         files = [ws.root / first.model_path, *_sources(ws, first)]
         task = _engine_task(ws, first, action, files, [target], segment.id)
@@ -80,7 +87,7 @@ def task_finn() -> Iterator[Task]:
             config: BuildConfig = config, folder: Path = folder, targets: list[Path] = targets
         ) -> Made:
             outcomes, artifacts = ws.runner.build(config)
-            return outcomes, [*targets, *(folder / "artifacts" / name for name in artifacts)]
+            return Made(_reads(outcomes), [*targets, *(folder / "artifacts" / name for name in artifacts)])
 
         task = _engine_task(
             ws, config, action, [folder / "processed_model.onnx", *_sources(ws, config)], targets
@@ -110,8 +117,8 @@ def task_analyze() -> Iterator[Task]:
         target = folder / "postprocessing" / "warnings.json"
 
         def action(config: BuildConfig = config, target: Path = target) -> Made:
-            outcomes, _ = ws.runner.analyze(config)
-            return outcomes, target.parent.glob("*.json")
+            done = ws.runner.analyze(config)
+            return Made(done.reads, target.parent.glob("*.json"), done.whole)
 
         files = [folder / "manifest.json", folder / "metrics.json", *_sources(ws, config)]
         yield _engine_task(ws, config, action, files, [target])
@@ -149,6 +156,10 @@ def task_build() -> Iterator[Task]:
         yield {**task, "clean": [(remove_tree, [folder])], "doc": _described_config(config)}
 
 
+def _reads(outcomes: Iterable[StepOutcome]) -> list[Mapping[str, Any]]:
+    return [outcome.trace["reads"] for outcome in outcomes]
+
+
 def _folder(ws: Workspace, config: BuildConfig) -> Path:
     return ws.root / config.output_dir
 
@@ -180,7 +191,7 @@ def _engine_task(
     content = content_id or config.content_id
 
     def run(task: Any) -> Any:
-        return _guarded(ws, config, task.name, lambda: _record(ws, content, *action()))
+        return _guarded(ws, config, task.name, lambda: _record(ws, content, task, action()))
 
     return _task(ws, config, run, files, targets, content)
 
@@ -195,11 +206,11 @@ def _plain_task(
     """A task over files alone."""
     left = list(targets)
 
-    def made() -> dict[str, Any]:
-        action(config)
-        return _record(ws, config.content_id, [], left)
-
     def run(task: Any) -> Any:
+        def made() -> dict[str, Any]:
+            action(config)
+            return _record(ws, config.content_id, task, Made([], left))
+
         return _guarded(ws, config, task.name, made)
 
     return _task(ws, config, run, files, left, config.content_id)
@@ -214,10 +225,12 @@ def _task(
     content: str,
 ) -> Task:
     def fresh(task: Any, values: Mapping[str, Any]) -> bool:
-        for path in task.file_dep:
-            ws.digests.first(path)  # doit itself looks only after the action, once this has said no
         kept = values.get(RECORD)
-        return is_fresh(kept, ws.toolchain.digest, content, ws.root, ws.digests)
+        if is_fresh(kept, ws.toolchain.digest, content, ws.root, ws.digests):
+            return True
+        for path in task.file_dep:
+            ws.digests.first(path)  # now that this says no, doit itself looks only after the action
+        return False
 
     return {
         "name": config.id,
@@ -231,15 +244,15 @@ def _task(
     }
 
 
-def _record(
-    ws: Workspace, content: str, outcomes: list[StepOutcome], outputs: Iterable[Path]
-) -> dict[str, Any]:
+def _record(ws: Workspace, content: str, task: Any, made: Made) -> dict[str, Any]:
     return {
         RECORD: record(
-            outcomes,
+            made.reads,
             identity=ws.toolchain.digest,
             content_id=content,
-            outputs=outputs,
+            outputs=made.outputs,
+            depends=task.file_dep,
+            whole=made.whole,
             project=ws.root,
             digests=ws.digests,
         )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
+from doit import doit_cmd
 from doit.cmd_base import DodoTaskLoader
 from doit.exceptions import InvalidCommand, InvalidDodoFile
 
@@ -19,6 +20,7 @@ class Loader(DodoTaskLoader):  # type: ignore[misc]
 
     def load_doit_config(self) -> dict[str, Any]:
         """dodo.py's settings, and the file that holds the state of this blueprint's tasks."""
+        _check_variables(doit_cmd._CMDLINE_VARS or {})
         try:
             state = workspace().folder / ".doit.sqlite"
         except FinnmakeError as error:
@@ -41,6 +43,13 @@ class Loader(DodoTaskLoader):  # type: ignore[misc]
 
 def _interrupt(*_: object) -> NoReturn:
     raise KeyboardInterrupt
+
+
+def _check_variables(given: Iterable[str]) -> None:
+    """Raise InvalidCommand for a mistyped `blueprint=NAME`: the default would be built in its place."""
+    for name in given:
+        if name != "blueprint":
+            raise InvalidCommand(f"there is no variable {name!r}\n  -> The only one is blueprint=NAME.")
 
 
 def _check_names(wanted: Sequence[str], known: Sequence[str]) -> None:

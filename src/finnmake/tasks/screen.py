@@ -98,15 +98,15 @@ class Screen:
         if not tasks and not failures:
             self.line("nothing to do: everything is up to date")
             return
+        if self._reports:
+            others = len(self._reports) - 1
+            self.line(f"report: {min(self._reports)}" + (f" and {others} more beside it" if others else ""))
         shared = max(0, self._built_of - (self.ran - self._ran_beside))
         steps = "1 step" if self.ran == 1 else f"{self.ran} steps"
         text = f"{steps} ran, {shared} came from the store, {time.monotonic() - self.started:.1f} s"
         if failures:
             text = f"{failures} failed, {unmet} tasks not reached; {text}"
         self.line(text)
-        if self._reports:
-            others = len(self._reports) - 1
-            self.line(f"report: {min(self._reports)}" + (f" and {others} more beside it" if others else ""))
 
 
 def figures(metrics: BuildMetrics | None) -> str:
