@@ -1,0 +1,117 @@
+"""How the benchmarks measure: wall time, CPU time and peak memory of processes, medians of several runs."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+#: What a user's clone holds besides the package.
+_PARTS = ("dodo.py", "pyproject.toml", "blueprints", "models", "plugins", "templates")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a process cost: seconds of wall and CPU time, peak resident memory of itself alone in MB."""
+
+    wall: float
+    cpu: float
+    peak_mb: float
+
+
+def run(command: Sequence[str], cwd: Path, **variables: str) -> Cost:
+    """Run a command that must succeed; its output is kept only to be shown when it does not."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    started = time.monotonic()
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env={**os.environ, **variables},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+        peak = 0.0
+        while process.poll() is None:
+            peak = max(peak, _peak_mb(process.pid))
+            time.sleep(0.005)
+        wall = time.monotonic() - started
+        if process.returncode:
+            output.seek(0)
+            sys.exit(f"{' '.join(command)} failed:\n{output.read()}")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return Cost(wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, peak)
+
+
+def _peak_mb(pid: int) -> float:
+    """VmHWM of a process in MB, as Linux counts it; 0 when the process is gone."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def median(costs: Sequence[Cost]) -> Cost:
+    """The median of each figure by itself."""
+    return Cost(
+        statistics.median(cost.wall for cost in costs),
+        statistics.median(cost.cpu for cost in costs),
+        statistics.median(cost.peak_mb for cost in costs),
+    )
+
+
+def alternate(runs: int, *measured: Callable[[], Cost]) -> list[Cost]:
+    """Medians of several ways, measured in turn so that what else the machine does meets all alike."""
+    costs: list[list[Cost]] = [[] for _ in measured]
+    for _ in range(runs):
+        for kept, measure in zip(costs, measured, strict=True):
+            kept.append(measure())
+    return [median(each) for each in costs]
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """An empty folder for one measurement."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        yield Path(folder)
+
+
+def project_in(folder: Path) -> Path:
+    """A user's project, with nothing built."""
+    project = folder / "project"
+    project.mkdir()
+    for part in _PARTS:
+        source = REPOSITORY / part
+        if source.is_dir():
+            shutil.copytree(source, project / part, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, project)
+    return project
+
+
+def machine() -> str:
+    """The machine in a line, without its name."""
+    cpu = next(
+        (
+            line.split(":", 1)[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        "unknown CPU",
+    )
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    python = ".".join(map(str, sys.version_info[:3]))
+    return f"{os.cpu_count()} cores ({cpu}), {memory:.0f} GiB, Linux, CPython {python}"
