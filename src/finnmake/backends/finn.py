@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from finnmake.backends import placeholders
 from finnmake.backends.finn_checks import check_folding
 from finnmake.blueprint.tables import path_fields
+from finnmake.engine.paths import PROJECT_LINK
 from finnmake.engine.recording import RecordedFields
 from finnmake.engine.state import StepCall
 from finnmake.errors import StepError
@@ -32,9 +33,6 @@ _STEPS = "finn.builder.build_dataflow_steps"
 
 #: Steps that apply a file of node attributes -> the field that names the file.
 _CHECKED = {f"{_STEPS}:step_apply_folding_config": "folding_config_file"}
-
-#: The link in a step's folder through which it sees the project, by the same path in every checkout.
-_LINK = "project"
 
 #: Attributes by which a configuration is copied or written out whole.
 _WHOLE = frozenset(("__dict__", "__getstate__", "__reduce__", "__reduce_ex__"))
@@ -116,7 +114,7 @@ def _step(call: StepCall, loaded: ModelWrapper, config: RecordedFields) -> Model
     field = _CHECKED.get(call.target)
     if field is not None and getattr(recording, field) is not None:
         path = getattr(recording, field)
-        check_folding(loaded, path, str(path).removeprefix(f"{_LINK}/"))
+        check_folding(loaded, path, str(path).removeprefix(f"{PROJECT_LINK}/"))
     result = _checked(call, function(loaded, recording, **call.parameters))
     _keep_changes(call, recording, values, config)
     return result
@@ -197,7 +195,7 @@ def _located(values: Mapping[str, Any]) -> dict[str, Any]:
     relative = [
         name for name in path_fields() & values.keys() if values[name] and not os.path.isabs(values[name])
     ]
-    return {**values, **{name: f"{_LINK}/{values[name]}" for name in relative}}
+    return {**values, **{name: f"{PROJECT_LINK}/{values[name]}" for name in relative}}
 
 
 def _keep_changes(

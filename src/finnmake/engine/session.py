@@ -20,8 +20,9 @@ from typing import Any, Protocol
 
 from finnmake.engine import recording
 from finnmake.engine.files import Signature, settled, signature
+from finnmake.engine.local_modules import LocalFinder
 from finnmake.engine.paths import PROJECT_LINK, Boundary, portable
-from finnmake.engine.recording import LocalFinder, RecordedFields, Recorder
+from finnmake.engine.recording import RecordedFields, Recorder
 from finnmake.engine.state import State, StepCall, seed_of
 from finnmake.engine.store import DamagedBlob, Store, remove_tree
 from finnmake.errors import FinnmakeError, classify

@@ -56,6 +56,7 @@ _INSIDE = (
     "blueprint/finn_tables.json",
     "blueprint/tables.py",
     "engine/files.py",
+    "engine/local_modules.py",
     "engine/paths.py",
     "engine/pool.py",
     "engine/recording.py",
