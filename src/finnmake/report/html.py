@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from finnmake.errors import Location, WorkspaceError
 from finnmake.report.view import page
+
+if TYPE_CHECKING:
+    import jinja2
 
 TEMPLATE = "report.html.j2"
 
@@ -23,7 +28,22 @@ def render(build_dir: Path, templates: Path) -> str:
     """
     import jinja2
 
-    environment = jinja2.Environment(
+    try:
+        html = _environment(templates).get_template(TEMPLATE).render(page(build_dir))
+    except jinja2.TemplateError as error:
+        where = Location(templates / TEMPLATE, line=getattr(error, "lineno", None))
+        raise WorkspaceError(
+            f"the report template cannot be used ({error.message})", where=where, cure="Mend or restore it."
+        ) from error
+    return html.encode("utf-8", "replace").decode("utf-8")  # JSON text may hold halves of surrogate pairs
+
+
+@functools.cache
+def _environment(templates: Path) -> jinja2.Environment:
+    """Jinja's environment, which compiles a template once and again only when its file changes."""
+    import jinja2
+
+    return jinja2.Environment(
         loader=jinja2.FileSystemLoader(templates),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -31,11 +51,3 @@ def render(build_dir: Path, templates: Path) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    try:
-        html = environment.get_template(TEMPLATE).render(page(build_dir))
-    except jinja2.TemplateError as error:
-        where = Location(templates / TEMPLATE, line=getattr(error, "lineno", None))
-        raise WorkspaceError(
-            f"the report template cannot be used ({error.message})", where=where, cure="Mend or restore it."
-        ) from error
-    return html.encode("utf-8", "replace").decode("utf-8")  # JSON text may hold halves of surrogate pairs
