@@ -54,7 +54,8 @@ def test_files_listings_and_presence(tmp_path):
     assert difference(tmp_path, files={"x": None}) == ("file", "x")
     assert difference(tmp_path, listings={".": digest_listing(tmp_path), "n": None}) is None
     assert difference(tmp_path, listings={".": "?"}) == ("folder", ".")
-    assert difference(tmp_path, presence={"x": "file", ".": "folder", "n": "missing"}) is None
+    assert difference(tmp_path, presence={"x": "file 1", ".": "folder", "n": "missing"}) is None
+    assert difference(tmp_path, presence={"x": "file 2"}) == ("presence of", "x")
     assert difference(tmp_path, presence={"x": "folder"}) == ("presence of", "x")
     assert presence(tmp_path / "x" / "y") == "missing"
 

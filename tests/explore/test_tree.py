@@ -53,8 +53,8 @@ def test_a_branch_starts_segments() -> None:
 
 def test_a_chain_that_ends_inside_another_ends_a_segment() -> None:
     tree = execution_tree([config(0, ("a",)), config(1, ("a", "b"))])
-    assert [segment.steps for segment in tree.path_to("config_000")] == [("a",)]
-    assert [segment.steps for segment in tree.path_to("config_001")] == [("a",), ("b",)]
+    assert [segment.steps for segment in tree.path_to(tree.leaves["config_000"])] == [("a",)]
+    assert [segment.steps for segment in tree.path_to(tree.leaves["config_001"])] == [("a",), ("b",)]
 
 
 def test_other_parameters_are_another_entry() -> None:
@@ -101,7 +101,7 @@ def test_the_segments_to_the_leaf_are_the_chain(configs: list[BuildConfig]) -> N
     tree = execution_tree(configs)
     assert set(tree.leaves) == {entry.id for entry in configs}
     for entry in configs:
-        path = tree.path_to(entry.id)
+        path = tree.path_to(tree.leaves[entry.id])
         assert tuple(step for segment in path for step in segment.steps) == chain(entry)
         assert {segment.model_path for segment in path} == {entry.model_path}
 
@@ -111,7 +111,7 @@ def test_a_configuration_is_below_the_segments_of_its_path_only(configs: list[Bu
     tree = execution_tree(configs)
     for entry in configs:
         below = [segment for segment in tree.segments if entry.id in segment.config_ids]
-        assert below == tree.path_to(entry.id)
+        assert below == tree.path_to(tree.leaves[entry.id])
 
 
 @given(forests)

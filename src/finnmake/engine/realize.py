@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -81,6 +80,13 @@ class Engine:
                 outcome = self._step(call, state, flow, slot, listener)
                 outcomes.append(outcome)
                 state = outcome.state
+        self._restore(state)
+
+    def _restore(self, state: State) -> None:
+        """Make the build folders hold what the state says: another variant may have been built there."""
+        for name, listing in state.work.items():
+            with self.store.lock(f"work-{name}"):
+                self.store.restore(listing, self.store.work / name)
 
     def discard(self, damaged: DamagedBlob) -> bool:
         """Put aside every trace met so far whose output holds the damaged blob; whether there was one."""
@@ -126,6 +132,14 @@ class Engine:
                 return StepOutcome(call, key, after, trace, hit=True)
         return None
 
+    def _fails_again(self, action: str) -> bool:
+        """Whether the action failed in this process, on inputs that are the same now."""
+        failed = self._failed.get(action)
+        if failed is None or failed.reads is None:
+            return failed is not None
+        reads = {**failed.reads, "fields": {}}
+        return first_difference(reads, {}, self.project, self.digests) is None
+
     @contextmanager
     def _lock(self, key: str, flags: Mapping[str, Any]) -> Iterator[None]:
         """One runner for what is, as far as earlier traces tell, the same action; others wait here."""
@@ -161,14 +175,13 @@ class Engine:
         slot: _JobSlot,
         listener: Listener,
     ) -> StepOutcome:
-        if action in self._failed:
+        if self._fails_again(action):
             raise self._failed[action]
         if not self.pool.ready:
             listener(call.name, "load", 0.0)
         slot.open()
         listener(call.name, "run", 0.0)
-        log = self.store.tmp / f"log-{uuid.uuid4().hex}"
-        log.touch()
+        log = self.store.new_file()
         request = {
             "call": call.to_dict(),
             "state": state.to_dict(),

@@ -65,7 +65,7 @@ class Recorder:
             self._append("listings", place, lambda: digest_listing(place))
 
     def note_presence(self, path: str, kind: str) -> None:
-        """The step asked whether `path` is there and learned `kind` (`file`, `folder` or `missing`)."""
+        """The step asked whether `path` is there and learned `kind` (see `trace.presence`)."""
         place = self._place(path)
         if place is not None and place not in self._written and not self._boundary.above(place):
             self._append("presence", place, lambda: kind)
@@ -160,7 +160,9 @@ def activate(recorder: Recorder | None) -> None:
     if not _installed:
         _installed = True
         sys.addaudithook(_hook)
-        for name, noting in (("stat", _stat), ("lstat", _lstat), ("access", _access), ("open", _open)):
+        noted: dict[str, Callable[..., Any]]
+        noted = {"stat": _stat, "lstat": _lstat, "access": _access, "open": _open}
+        for name, noting in noted.items():
             setattr(os, name, noting)
             for able in (os.supports_dir_fd, os.supports_fd, os.supports_follow_symlinks):
                 if _REAL[name] in able:
@@ -190,6 +192,12 @@ def _on_library(recorder: Recorder, arguments: tuple[Any, ...]) -> None:
         recorder.note_open(library, "read")
 
 
+def _on_database(recorder: Recorder, arguments: tuple[Any, ...]) -> None:
+    """SQLite opens the file itself."""
+    if isinstance(arguments[0], (str, bytes, os.PathLike)) and arguments[0] != ":memory:":
+        recorder.note_open(os.fsdecode(arguments[0]), "read")
+
+
 def _on_link(recorder: Recorder, arguments: tuple[Any, ...]) -> None:
     """What a link points to becomes readable under a name of the step's own."""
     recorder.note_open(os.fsdecode(arguments[0]), "read")
@@ -208,6 +216,7 @@ _EVENTS: dict[str, Callable[[Recorder, tuple[Any, ...]], None]] = {
     "os.symlink": _on_symlink,
     "import": _on_library,
     "ctypes.dlopen": _on_library,
+    "sqlite3.connect": _on_database,
 }
 
 

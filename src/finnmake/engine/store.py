@@ -7,10 +7,12 @@ Layout (see docs/engine.md): `VERSION`, `blobs/ab/cdef…`, `actions/ab/<key>/<t
 from __future__ import annotations
 
 import fcntl
+import functools
 import json
 import os
 import shutil
 import stat
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -29,6 +31,9 @@ _BLOB_MTIME_NS = _BLOB_MTIME * 10**9
 
 #: From this size on (bytes) outputs are hard links instead of copies where the file system cannot reflink.
 _LINK_FROM = 1 << 20
+
+#: What another machine's process left is removed after this time (seconds): a week.
+_LEFT_OVER = 7 * 86400
 
 #: Ends the entry of an executable file in the listing of a folder.
 _EXECUTABLE = "+x"
@@ -113,8 +118,9 @@ class Store:
 
     def put_file(self, path: Path) -> str:
         """Keep a copy of the file's content; gives its ref. The file itself stays as it is."""
-        ref = f"{digest_file(path)}-{path.stat().st_size}"
-        if not self._is_whole(ref):
+        before = path.stat()
+        ref = f"{digest_file(path)}-{before.st_size}"
+        if path.stat().st_size != before.st_size or not self._is_whole(ref):
             with self._temporary() as temporary:
                 clone(path, temporary)
                 if f"{digest_file(temporary)}-{temporary.stat().st_size}" != ref:
@@ -278,7 +284,7 @@ class Store:
 
     def _own_name(self) -> Path:
         """A name in `tmp/` that tells whose it is, for `sweep`."""
-        return self.tmp / f"run-{os.uname().nodename}-{os.getpid()}-{uuid.uuid4().hex}"
+        return self.tmp / f"run-{_processes()}-{os.getpid()}-{uuid.uuid4().hex}"
 
     # locks and folders
 
@@ -295,16 +301,34 @@ class Store:
         path.mkdir()
         return path
 
+    def new_file(self) -> Path:
+        """An empty file of this process's, likewise."""
+        path = self._own_name()
+        path.touch()
+        return path
+
     def sweep(self, process: int | None = None) -> None:
-        """Remove what processes of this machine that are no longer there, or `process`, left in `tmp/`."""
+        """Remove from `tmp/` what is left of processes that have ended, or of `process`.
+
+        Processes of another machine or container cannot be seen from here: theirs goes after a week.
+        """
+        old = time.time() - _LEFT_OVER
         for entry in list(os.scandir(self.tmp)):
             head, _, owner = entry.name.rpartition("-")[0].rpartition("-")
-            if head != f"run-{os.uname().nodename}":
-                continue
-            if owner == str(process) if process else not Path(f"/proc/{owner}").exists():
+            here = head == f"run-{_processes()}"
+            ended = here and not Path(f"/proc/{owner}").exists()
+            left = ended or entry.stat(follow_symlinks=False).st_mtime < old
+            if here and owner == str(process) if process else left:
                 remove_tree(Path(entry.path))
                 with suppress(OSError):
                     os.unlink(entry.path)
+
+
+@functools.cache
+def _processes() -> str:
+    """Names the set of processes that this one can see: one boot of a machine, one container on it."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return digest_value("processes", [boot, os.stat("/proc/self/ns/pid").st_ino])[:12]
 
 
 def trace_digest(trace: Mapping[str, Any]) -> str:

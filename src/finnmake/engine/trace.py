@@ -32,12 +32,12 @@ def fields_of(flags: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, l
 
 
 def kind_of(found: os.stat_result) -> str:
-    """`file` or `folder`."""
-    return "folder" if stat.S_ISDIR(found.st_mode) else "file"
+    """`folder`, or `file` with its size in bytes: what a step can learn by asking, times aside."""
+    return "folder" if stat.S_ISDIR(found.st_mode) else f"file {found.st_size}"
 
 
 def presence(path: Path) -> str:
-    """`file`, `folder` or `missing`."""
+    """What `kind_of` tells of a path, or `missing`."""
     try:
         return kind_of(os.stat(path))
     except OSError:

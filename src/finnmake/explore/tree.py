@@ -57,10 +57,10 @@ class ExecutionTree:
         """Segment id -> segment."""
         return {segment.id: segment for segment in self.segments}
 
-    def path_to(self, config_id: str) -> list[Segment]:
-        """The segments of one configuration's chain, root first. Raises KeyError for an unknown id."""
+    def path_to(self, segment_id: str) -> list[Segment]:
+        """The segments from a root to this one, root first. Raises KeyError for an unknown id."""
         path = []
-        above: str | None = self.leaves[config_id]
+        above: str | None = segment_id
         while above is not None:
             path.append(self.by_id[above])
             above = path[-1].parent_id

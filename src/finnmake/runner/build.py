@@ -9,13 +9,15 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from finnmake.blueprint.tables import boards
+from finnmake.engine.files import digest_listing
+from finnmake.engine.paths import portable
 from finnmake.engine.realize import Engine, Flow, Listener, StepOutcome
 from finnmake.engine.state import StepCall
 from finnmake.engine.store import DamagedBlob
-from finnmake.errors import FinnmakeError, StepError, StoreError
+from finnmake.errors import FinnmakeError, StepError, StoreError, from_os_error
 from finnmake.records import BuildConfig, BuildMetrics, BuildResult, BuildStatus, OutputStage
 from finnmake.runner import metrics as collector
 from finnmake.runner.modelfile import check_model
@@ -34,11 +36,24 @@ class Names(Protocol):
         """The target, or None."""
 
 
+#: What a step read, as a trace keeps it: `files`, `listings`, `presence`.
+Reads = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Realized(Generic[_Placed]):
+    """A flow that ended well: its steps, what was placed, and all that was read, the model included."""
+
+    outcomes: list[StepOutcome]
+    placed: _Placed
+    reads: list[Reads]
+
+
 @dataclass
 class Analyzed:
     """What the analyses of a build came to: all that they read, what failed, whether all reads are known."""
 
-    reads: list[Mapping[str, Any]] = field(default_factory=list)
+    reads: list[Reads] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     whole: bool = True
 
@@ -76,10 +91,12 @@ class BuildRunner:
             return self.finish(config)
         except FinnmakeError as error:
             return self.fail(config, error)
+        except OSError as error:
+            return self.fail(config, from_os_error(error))
 
     # stages
 
-    def preprocess(self, config: BuildConfig) -> list[StepOutcome]:
+    def preprocess(self, config: BuildConfig) -> list[Reads]:
         """Apply the `pre_proc` transforms: model.onnx, processed_model.onnx."""
         self._begin(config)
         check_model(self.project / config.model_path)
@@ -91,22 +108,21 @@ class BuildRunner:
             self.engine.store.place(flow.model, folder / "model.onnx")
             self.engine.store.place(last, folder / "processed_model.onnx")
 
-        return self._realize(config, calls, place)[0]
+        return self._realize(config, calls, place).reads
 
-    def segment(self, config: BuildConfig, depth: int) -> list[StepOutcome]:
+    def segment(self, config: BuildConfig, depth: int) -> Realized[None] | None:
         """Run the first `depth` steps, so that other configurations find what they share in the store.
 
-        A step that fails here is no error yet: it may be this configuration's alone, and its own build
-        will say so.
+        A step that fails here is no error yet, and gives None: it may be this configuration's alone, and
+        its own build will say so.
         """
         self._begin(config)
-        outcomes: list[StepOutcome] = []
         with suppress(StepError):
-            outcomes, _ = self._realize(config, self.calls(config)[:depth], lambda *_: None)
-        return outcomes
+            return self._realize(config, self.calls(config)[:depth], lambda *_: None)
+        return None
 
-    def build(self, config: BuildConfig) -> tuple[list[StepOutcome], dict[str, str]]:
-        """Run FINN: artifacts/, final_model.onnx, config.json, manifest.json, build.log.
+    def build(self, config: BuildConfig) -> Realized[dict[str, str]]:
+        """Run FINN: artifacts/, final_model.onnx, config.json, manifest.json, build.log; gives the artifacts.
 
         Nothing of an earlier build is replaced before the last step has ended well.
         """
@@ -124,6 +140,15 @@ class BuildRunner:
             return artifacts
 
         return self._realize(config, self.calls(config), place)
+
+    def build_folders(self, done: Realized[Any]) -> list[Path]:
+        """The files of the build folders that the final model points into (generated code)."""
+        store = self.engine.store
+        return [
+            store.work / name / file
+            for name, listing in (done.outcomes[-1].state.work.items() if done.outcomes else ())
+            for file in store.read_tree(listing)
+        ]
 
     def collect_metrics(self, config: BuildConfig) -> BuildMetrics:
         """Read FINN's reports: metrics.json."""
@@ -149,7 +174,7 @@ class BuildRunner:
                 left.unlink()  # of an analysis that the blueprint no longer has
         for entry in config.transforms_by_stage.get("post_proc", []):
             try:
-                done.reads += [outcome.trace["reads"] for outcome in self._analyze(config, entry, folder)]
+                done.reads += self._analyze(config, entry, folder)
             except StepError as error:
                 done.warnings.append(f"analysis {error.step}: {error.message}")
                 done.whole = done.whole and error.reads is not None
@@ -157,7 +182,7 @@ class BuildRunner:
         write_json(folder / "postprocessing" / "warnings.json", done.warnings)
         return done
 
-    def _analyze(self, config: BuildConfig, entry: Any, folder: Path) -> list[StepOutcome]:
+    def _analyze(self, config: BuildConfig, entry: Any, folder: Path) -> list[Reads]:
         calls = self.calls(config)
         name, parameters = _named(entry, "name")
         given = {
@@ -175,15 +200,22 @@ class BuildRunner:
             log.unlink(missing_ok=True)
 
         try:
-            return self._realize(config, [*calls, call], place, log)[0]
+            return self._realize(config, [*calls, call], place, log).reads
         except StepError:
             target.unlink(missing_ok=True)  # it would pass for the result of this build
             raise
 
-    def report(self, config: BuildConfig) -> None:
-        """Write report.html from the JSON files."""
+    def report(self, config: BuildConfig) -> list[Reads]:
+        """Write report.html from the JSON files; gives the analyses' files that it shows."""
         folder = self.project / config.output_dir
+        analyses = folder / "postprocessing"
+        shown = {self._name(path): self.engine.digests.digest(path) for path in analyses.glob("*.json")}
+        listings = {self._name(analyses): digest_listing(analyses)}
         write_text(folder / "report.html", self._render(folder))
+        return [{"files": shown, "listings": listings, "presence": {}}]
+
+    def _name(self, path: Path) -> str:
+        return portable(str(path), str(self.project))
 
     def finish(self, config: BuildConfig) -> BuildResult:
         """Write result.json for a build that went well."""
@@ -242,7 +274,7 @@ class BuildRunner:
         calls: Sequence[StepCall],
         place: Callable[[Flow, list[StepOutcome]], _Placed],
         log: Path | None = None,
-    ) -> tuple[list[StepOutcome], _Placed]:
+    ) -> Realized[_Placed]:
         """Realize the calls and place what came of them; what turns out damaged is made again first.
 
         What a failing step printed becomes `log`, build.log where it is not given.
@@ -258,7 +290,7 @@ class BuildRunner:
             )
             try:
                 self.engine.realize(flow, self._listener, outcomes)
-                return outcomes, place(flow, outcomes)
+                return Realized(outcomes, place(flow, outcomes), self._reads(config, flow, outcomes))
             except DamagedBlob as damaged:
                 if not self.engine.discard(damaged) and damaged.ref != flow.model:
                     raise StoreError(
@@ -268,6 +300,11 @@ class BuildRunner:
             except StepError as error:
                 self._keep_failure(log or self.project / config.output_dir / "build.log", outcomes, error)
                 raise
+
+    def _reads(self, config: BuildConfig, flow: Flow, outcomes: Sequence[StepOutcome]) -> list[Reads]:
+        """What the steps read, the model first: as it was when it was taken, whatever it is now."""
+        model = {"files": {config.model_path: flow.model[:64]}, "listings": {}, "presence": {}}
+        return [model, *(outcome.trace["reads"] for outcome in outcomes)]
 
     def _keep_failure(self, log: Path, outcomes: Sequence[StepOutcome], error: StepError) -> None:
         """Make the failed step's log the end of `log`."""

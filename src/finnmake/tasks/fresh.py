@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from finnmake.engine.files import FileDigests, digest_listing, signature
-from finnmake.engine.paths import absolute
+from finnmake.engine.paths import absolute, portable
 from finnmake.engine.trace import presence
 
 #: The name under which a task's record lies among its doit values.
@@ -54,7 +54,7 @@ def record(
         "depends": {path: digests.first(path) for path in depends},
         "listings": listings,
         "presence": present,
-        "outputs": {str(path.relative_to(project)): signature(path.stat()) for path in outputs},
+        "outputs": {portable(str(path), str(project)): _output(path) for path in outputs},
     }
 
 
@@ -90,13 +90,20 @@ def _same_file(name: str, known: Any, sha: str | None, project: Path, digests: F
     return digests.first(path)[1] == sha
 
 
+def _output(path: Path) -> list[int]:
+    """The state of an output; another link to a blob changes the ctime of all, so links go without it."""
+    found = path.stat()
+    size, mtime_ns, ctime_ns, inode = signature(found)
+    return [size, mtime_ns, inode] if found.st_nlink > 1 else [size, mtime_ns, inode, ctime_ns]
+
+
 def _same_outputs(outputs: Mapping[str, Any], project: Path) -> bool:
     """Whether every output is as the task left it: an output that somebody touched is made again."""
     for name, known in outputs.items():
         try:
-            now = signature((project / name).stat())
+            now = _output(absolute(name, project))
         except OSError:
             return False
-        if list(now) != list(known):
+        if now[:3] != known[:3] or (len(now) == len(known) and now != known):
             return False
     return True

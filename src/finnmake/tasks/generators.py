@@ -9,10 +9,10 @@ from typing import Any
 
 from doit.exceptions import TaskFailed
 
-from finnmake.engine.realize import StepOutcome
 from finnmake.engine.store import remove_tree
 from finnmake.errors import FinnmakeError, from_os_error
 from finnmake.explore.tree import Segment
+from finnmake.hashing import digest_value
 from finnmake.records import BuildConfig
 from finnmake.runner.outputs import write_json
 from finnmake.tasks.checker import ContentChecker
@@ -32,6 +32,11 @@ DOIT_CONFIG = {
 
 Task = dict[str, Any]
 
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+#: What the metrics come from besides the runner's own modules.
+_TABLES = (_PACKAGE / "records.py", _PACKAGE / "blueprint" / "finn_tables.json")
+
 
 @dataclass(frozen=True)
 class Made:
@@ -50,7 +55,7 @@ def task_preprocess() -> Iterator[Task]:
         targets = [folder / "model.onnx", folder / "processed_model.onnx"]
 
         def action(config: BuildConfig = config, targets: list[Path] = targets) -> Made:
-            return Made(_reads(ws.runner.preprocess(config)), targets)
+            return Made(ws.runner.preprocess(config), targets)
 
         yield _engine_task(ws, config, action, [ws.root / config.model_path, *_sources(ws, config)], targets)
 
@@ -64,12 +69,13 @@ def task_segment() -> Iterator[Task]:
         target = ws.folder / "segments" / f"{segment.id}.json"
 
         def action(segment: Segment = segment, first: BuildConfig = first, target: Path = target) -> Made:
-            outcomes = ws.runner.segment(first, ws.depth(segment))
-            write_json(target, {**_described(segment), "action_keys": [outcome.key for outcome in outcomes]})
-            return Made(_reads(outcomes), [target], len(outcomes) == ws.depth(segment))
+            done = ws.runner.segment(first, ws.depth(segment))
+            keys = [outcome.key for outcome in done.outcomes] if done else []
+            write_json(target, {**_described(segment), "action_keys": keys})
+            return Made(done.reads if done else [], [target], done is not None)
 
         files = [ws.root / first.model_path, *_sources(ws, first)]
-        task = _engine_task(ws, first, action, files, [target], segment.id)
+        task = _engine_task(ws, first, action, files, [target], digest_value("task", _described(segment)))
         above = [f"segment:{segment.parent_id}"] if segment.parent_id else []
         doc = f"{len(segment.steps)} steps on the way of {len(segment.config_ids)} configurations"
         yield {**task, "name": segment.id, "task_dep": above, "doc": doc}
@@ -86,8 +92,9 @@ def task_finn() -> Iterator[Task]:
         def action(
             config: BuildConfig = config, folder: Path = folder, targets: list[Path] = targets
         ) -> Made:
-            outcomes, artifacts = ws.runner.build(config)
-            return Made(_reads(outcomes), [*targets, *(folder / "artifacts" / name for name in artifacts)])
+            done = ws.runner.build(config)
+            artifacts = [folder / "artifacts" / name for name in done.placed]
+            return Made(done.reads, [*targets, *artifacts, *ws.runner.build_folders(done)])
 
         task = _engine_task(
             ws, config, action, [folder / "processed_model.onnx", *_sources(ws, config)], targets
@@ -103,8 +110,8 @@ def task_metrics() -> Iterator[Task]:
         yield _plain_task(
             ws,
             config,
-            ws.runner_of("collect_metrics"),
-            [folder / "manifest.json", folder / "config.json", *_modules("runner")],
+            ws.collect_metrics,
+            [folder / "manifest.json", folder / "config.json", *_modules("runner"), *_TABLES],
             [folder / "metrics.json"],
         )
 
@@ -134,7 +141,7 @@ def task_report() -> Iterator[Task]:
         yield _plain_task(
             ws,
             config,
-            ws.runner_of("report"),
+            ws.report,
             [template, *_modules("report"), *(folder / name for name in names)],
             [folder / "report.html"],
         )
@@ -156,8 +163,9 @@ def task_build() -> Iterator[Task]:
         yield {**task, "clean": [(remove_tree, [folder])], "doc": _described_config(config)}
 
 
-def _reads(outcomes: Iterable[StepOutcome]) -> list[Mapping[str, Any]]:
-    return [outcome.trace["reads"] for outcome in outcomes]
+def _content(config: BuildConfig) -> str:
+    """All that config.json says: more than the content id, which leaves out what no step can read."""
+    return digest_value("task", config.to_dict())
 
 
 def _folder(ws: Workspace, config: BuildConfig) -> Path:
@@ -166,8 +174,7 @@ def _folder(ws: Workspace, config: BuildConfig) -> Path:
 
 def _modules(package: str) -> list[Path]:
     """Sources and tables of finnmake that a plain task uses: editing them makes its result stale."""
-    folder = Path(__file__).resolve().parent.parent / package
-    return sorted(path for path in folder.iterdir() if path.suffix in (".py", ".json"))
+    return sorted(path for path in (_PACKAGE / package).iterdir() if path.suffix in (".py", ".json"))
 
 
 def _sources(ws: Workspace, config: BuildConfig) -> list[Path]:
@@ -186,9 +193,9 @@ def _engine_task(
     """A task whose action runs steps: fresh while everything that they read is the same.
 
     Args:
-        content_id: what the result stands for; the configuration's content where it is not given.
+        content_id: what the result stands for; the whole configuration where it is not given.
     """
-    content = content_id or config.content_id
+    content = content_id or _content(config)
 
     def run(task: Any) -> Any:
         return _guarded(ws, config, task.name, lambda: _record(ws, content, task, action()))
@@ -199,7 +206,7 @@ def _engine_task(
 def _plain_task(
     ws: Workspace,
     config: BuildConfig,
-    action: Callable[[BuildConfig], object],
+    action: Callable[[BuildConfig], Iterable[Mapping[str, Any]]],
     files: Iterable[Path],
     targets: Iterable[Path],
 ) -> Task:
@@ -208,12 +215,11 @@ def _plain_task(
 
     def run(task: Any) -> Any:
         def made() -> dict[str, Any]:
-            action(config)
-            return _record(ws, config.content_id, task, Made([], left))
+            return _record(ws, _content(config), task, Made(list(action(config)), left))
 
         return _guarded(ws, config, task.name, made)
 
-    return _task(ws, config, run, files, left, config.content_id)
+    return _task(ws, config, run, files, left, _content(config))
 
 
 def _task(

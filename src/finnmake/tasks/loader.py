@@ -12,6 +12,7 @@ from doit.cmd_base import DodoTaskLoader
 from doit.exceptions import InvalidCommand, InvalidDodoFile
 
 from finnmake.errors import FinnmakeError
+from finnmake.explore.configs import find_config
 from finnmake.tasks.workspace import workspace
 
 
@@ -35,9 +36,9 @@ class Loader(DodoTaskLoader):  # type: ignore[misc]
                 workspace().lock()
                 signal.signal(signal.SIGTERM, _interrupt)
             tasks = super().load_tasks(cmd, pos_args)
+            _check_names(pos_args, [task.name for task in tasks])
         except FinnmakeError as error:
             raise InvalidDodoFile(str(error)) from error
-        _check_names(pos_args, [task.name for task in tasks])
         return tasks
 
 
@@ -55,13 +56,13 @@ def _check_variables(given: Iterable[str]) -> None:
 def _check_names(wanted: Sequence[str], known: Sequence[str]) -> None:
     """Raise InvalidCommand for a configuration that does not exist, naming those that do."""
     for name in wanted:
-        group, colon, _ = name.partition(":")
+        group, colon, config_id = name.partition(":")
         if not colon or name in known or "*" in name or name.startswith("-"):
             continue
         near = [task for task in known if task.startswith(f"{group}:")]
         if near:
-            ids = [task.partition(":")[2] for task in near]
-            shown = ", ".join(ids if len(ids) <= 12 else [*ids[:10], "…", ids[-1]])
-            raise InvalidCommand(f"there is no {name!r}\n  -> {workspace().space.name} has: {shown}")
+            if group != "segment":
+                find_config(workspace().space, config_id)  # raises, and lists those that exist
+            raise InvalidCommand(f"there is no {name!r}\n  -> there are {', '.join(near)}")
         close = difflib.get_close_matches(name, known, 3)
         raise InvalidCommand(f"there is no task {name!r}\n  -> the nearest: {', '.join(close) or 'none'}")

@@ -7,7 +7,7 @@ import fcntl
 import functools
 import os
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,13 @@ from finnmake.engine.pool import PoolSettings, WorkerPool
 from finnmake.engine.realize import Engine
 from finnmake.engine.store import Store, default_root
 from finnmake.engine.toolchain import Toolchain, identify, variables
-from finnmake.errors import FinnmakeError, Location, WorkspaceError
+from finnmake.errors import FinnmakeError, Location, PluginError, WorkspaceError
 from finnmake.explore.configs import iter_configs
 from finnmake.explore.tree import ExecutionTree, Segment, execution_tree
 from finnmake.plugins.catalog import PluginCatalog
 from finnmake.records import BuildConfig
 from finnmake.runner import devices
-from finnmake.runner.build import BuildRunner
+from finnmake.runner.build import BuildRunner, Reads
 from finnmake.tasks.checker import DIGESTS
 from finnmake.tasks.screen import Screen
 
@@ -45,6 +45,12 @@ class Names:
     def find(self, kind: str, name: str) -> str | None:
         """The target `module:attribute`, or None. Raises PluginError for a plugin that hides FINN's name."""
         own, theirs = self.plugins.find(kind, name), self._finn.find(kind, name)
+        if own is not None and theirs is not None and "." not in name:
+            raise PluginError(
+                f"the plugin {name!r} has the name of FINN's own {theirs}",
+                where=Location(path=self.plugins.source(name)),
+                cure="Rename the plugin.",
+            )
         if own is not None or theirs is not None:
             return own or theirs
         for error in self.plugins.broken():
@@ -139,8 +145,7 @@ class Workspace:
 
     def depth(self, segment: Segment) -> int:
         """How many steps lead from the model to the end of a segment."""
-        above = self.tree.by_id[segment.parent_id] if segment.parent_id else None
-        return len(segment.steps) + (self.depth(above) if above else 0)
+        return sum(len(each.steps) for each in self.tree.path_to(segment.id))
 
     @property
     def folder(self) -> Path:
@@ -169,13 +174,19 @@ class Workspace:
 
         return render(folder, self.root / "templates")
 
-    def runner_of(self, method: str) -> Callable[[BuildConfig], object]:
-        """A method of the runner, which is made when the method is called."""
-        return lambda config: getattr(self.runner, method)(config)
+    def collect_metrics(self, config: BuildConfig) -> list[Reads]:
+        """Write metrics.json."""
+        self.runner.collect_metrics(config)
+        return []
 
-    def finish(self, config: BuildConfig) -> None:
+    def report(self, config: BuildConfig) -> list[Reads]:
+        """Write report.html; gives what it shows besides its dependencies."""
+        return self.runner.report(config)
+
+    def finish(self, config: BuildConfig) -> list[Reads]:
         """Write result.json and say how the build ended."""
         self.screen.result(config, self.runner.finish(config))
+        return []
 
     def failed(self, config: BuildConfig, error: FinnmakeError) -> None:
         """Write result.json for a build that failed, as far as the disk allows."""
