@@ -11,7 +11,7 @@ The blueprint is the one named in pyproject.toml, or `blueprint=NAME`. Every con
     build        the whole of it             -> result.json
 """
 
-from finnmake.tasks import (
+from finnmake.tasks.generators import (
     DOIT_CONFIG,
     task_analyze,
     task_build,
@@ -21,14 +21,3 @@ from finnmake.tasks import (
     task_report,
     task_segment,
 )
-
-__all__ = [
-    "DOIT_CONFIG",
-    "task_analyze",
-    "task_build",
-    "task_finn",
-    "task_metrics",
-    "task_preprocess",
-    "task_report",
-    "task_segment",
-]
