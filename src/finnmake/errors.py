@@ -118,6 +118,10 @@ class StepError(FinnmakeError):
         self.timed_out = timed_out
         self.reads = reads
 
+    def __str__(self) -> str:
+        log = f", log: {self.log}" if self.log else ""
+        return f"{super().__str__()}\n  category: {self.category}{log}"
+
 
 def from_os_error(error: OSError) -> FinnmakeError:
     """The same trouble in the user's words: a full disk, a folder without the right to write."""

@@ -308,11 +308,12 @@ class BuildRunner:
 
     def _keep_failure(self, log: Path, outcomes: Sequence[StepOutcome], error: StepError) -> None:
         """Make the failed step's log the end of `log`."""
-        if error.log is None or error.log == log:
+        shown = log.relative_to(self.project)
+        if error.log is None or error.log == shown:
             return
         write_text(log, log_of(self.engine.store, outcomes, error))
         error.log.unlink()
-        error.log = log
+        error.log = shown
 
     def _manifest(
         self,
