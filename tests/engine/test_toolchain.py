@@ -89,3 +89,17 @@ def test_modules_that_run_inside_a_step_count():
     inside = {name for name in toolchain._INSIDE if name.startswith("engine/")}
     main_side = {"engine/__init__.py", "engine/realize.py", "engine/toolchain.py"}
     assert inside | main_side == {f"engine/{path.name}" for path in (package / "engine").glob("*.py")}
+
+
+def test_same_package_in_another_environment_is_the_same(tmp_path):
+    sources = ["finn/util.py,sha256=abc,10", "finn/core.py,sha256=def,20"]
+    for name, place in (("one", "aaa"), ("two", "bbb")):
+        scripts = [
+            f"../../../bin/finn,sha256={place},200",
+            f"finn_plus-1.dist-info/direct_url.json,sha256={place},9",
+        ]
+        compiled = [f"finn/__pycache__/util.{place}.pyc,,"]
+        (tmp_path / name).write_text("\n".join([*scripts, *sources, *compiled]))
+    (tmp_path / "other").write_text("\n".join([sources[0], "finn/core.py,sha256=eee,20"]))
+    one, two, other = (toolchain._digest_record(tmp_path / name) for name in ("one", "two", "other"))
+    assert one == two != other

@@ -114,7 +114,21 @@ def _content(metadata: Path, digests: FileDigests) -> str:
         origin = json.loads(direct.read_text())
         if origin.get("dir_info", {}).get("editable"):
             return _digest_sources(Path(origin["url"].removeprefix("file://")), digests)
-    return digests.digest(metadata / "RECORD") or ""
+    return _digest_record(metadata / "RECORD")
+
+
+def _digest_record(path: Path) -> str:
+    """Digest of the files that belong to a package, by the list that its installation left.
+
+    Scripts lie outside the package and name the environment's own path, bytecode is made on the spot: with
+    them, every clone would have a toolchain of its own.
+    """
+    try:
+        lines = path.read_text().splitlines()
+    except OSError:
+        return ""
+    own = (line for line in lines if not line.startswith("../") and "__pycache__/" not in line)
+    return digest_value("record", sorted(line for line in own if ".dist-info/" not in line))
 
 
 def _digest_sources(folder: Path, digests: FileDigests) -> str:
