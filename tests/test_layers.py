@@ -14,6 +14,7 @@ LAYERS = (
     "records",
     "errors",
     "hashing",
+    "settings",
     "blueprint",
     "explore",
     "engine",

@@ -88,6 +88,14 @@ class WorkerError(FinnmakeError):
     category = "environment"
 
 
+class ContainerError(WorkerError):
+    """The container engine or the image cannot be used as it is."""
+
+
+class ToolError(WorkerError):
+    """A tool that a build needs is missing, of another version than pinned, or without its licence."""
+
+
 class StepError(FinnmakeError):
     """A step failed: raised, returned no model, died or ran out of time.
 

@@ -17,9 +17,19 @@ from finnmake.hashing import digest_value
 #: Packages that check or drive the project but take no part in a step.
 _NO_PART = frozenset(
     (
-        *("cloudpickle", "doit", "flit_core", "hypothesis", "iniconfig", "librt", "mypy", "mypy_extensions"),
-        *("pathspec", "pip", "pluggy", "pytest", "pytest_timeout", "ruff", "setuptools", "sortedcontainers"),
-        *("types_psutil", "types_pyyaml", "wheel"),
+        *(
+            "certifi",
+            "charset_normalizer",
+            "cloudpickle",
+            "docker",
+            "doit",
+            "flit_core",
+            "hypothesis",
+            "idna",
+        ),
+        *("iniconfig", "librt", "mypy", "mypy_extensions", "pathspec", "pip", "pluggy", "pytest"),
+        *("pytest_timeout", "requests", "ruff", "setuptools", "sortedcontainers", "spython", "types_docker"),
+        *("types_psutil", "types_pyyaml", "types_requests", "urllib3", "wheel"),
     )
 )
 
@@ -83,14 +93,21 @@ def variables() -> dict[str, str]:
     return {name: os.environ[name] for name in VARIABLES if name in os.environ}
 
 
-def identify(digests: FileDigests) -> Toolchain:
-    """The toolchain of this process's Python; reads names and digests, imports nothing of it."""
+def installed(digests: FileDigests) -> dict[str, Any]:
+    """What this process's Python brings: `python`, `packages`, `contents`; imports nothing of it."""
     site = Path(sysconfig.get_path("purelib"))
     packages = dict(_packages(site))
-    parts = {
+    return {
         "python": f"{platform.python_implementation()} {platform.python_version()} {platform.machine()}",
         "packages": {name: version for name, (version, _) in packages.items() if name not in _NO_PART},
         "contents": {name: _content(packages[name][1], digests) for name in _BY_CONTENT if name in packages},
+    }
+
+
+def identify(digests: FileDigests) -> Toolchain:
+    """The toolchain of this process's Python; reads names and digests, imports nothing of it."""
+    parts = {
+        **installed(digests),
         "finnmake": _inside(digests),
         "variables": variables(),
         "image": os.environ.get("FINNMAKE_IMAGE", ""),
