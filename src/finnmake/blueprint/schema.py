@@ -50,7 +50,8 @@ REFUSED_FIELDS = {
     "stop_step": (_OWN_STEPS, "Shorten the list in design_space.steps."),
 }
 
-_NAME = re.compile(r"[A-Za-z0-9_-]+")
+#: What a blueprint or a configuration may be called.
+NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def unknown_key(item: Item, key: str, known: Collection[str]) -> BlueprintError:
 def read_name(item: Item) -> str:
     """The name of a design space, which is also a folder's. Raises BlueprintError."""
     name: str = read_value(item, TEXT)
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise BlueprintError(
             f"{name!r} cannot be a name", where=item.where, cure="Use letters, digits, '_' and '-' only."
         )
