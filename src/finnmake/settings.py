@@ -41,11 +41,13 @@ class ToolchainSettings:
         share: whether builds inside and outside the container share results when their packages are the same.
         vivado: the installation to use; None for flows that need none.
         licence: a licence file, `port@host`, or "none"; empty where the environment says it.
+        deps: the folder of FINN's own dependencies (finn-hlslib, board files), else FINN_DEPS; HLS needs it.
     """
 
     share: bool = False
     vivado: VivadoSettings | None = None
     licence: str = ""
+    deps: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,12 @@ class _Reader:
         )
 
     def _toolchain(self, key: str, value: Any) -> ToolchainSettings:
-        readers = {"share": self._flag, "vivado": self._vivado, "licence": self._licence}
+        readers = {
+            "share": self._flag,
+            "vivado": self._vivado,
+            "licence": self._licence,
+            "deps": self._absolute,
+        }
         return ToolchainSettings(**self._fields(key, value, readers))
 
     def _vivado(self, key: str, value: Any) -> VivadoSettings:

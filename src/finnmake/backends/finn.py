@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -22,7 +22,7 @@ from finnmake.blueprint.tables import path_fields
 from finnmake.engine.paths import PROJECT_LINK
 from finnmake.engine.recording import RecordedFields
 from finnmake.engine.state import StepCall
-from finnmake.errors import StepError
+from finnmake.errors import StepError, ToolError
 
 if TYPE_CHECKING:
     from finn.builder.build_dataflow_config import DataflowBuildConfig
@@ -33,6 +33,9 @@ _STEPS = "finn.builder.build_dataflow_steps"
 
 #: Steps that apply a file of node attributes -> the field that names the file.
 _CHECKED = {f"{_STEPS}:step_apply_folding_config": "folding_config_file"}
+
+#: How many things FINN and Vivado do at once within a step, unless NUM_DEFAULT_WORKERS says it.
+_WORKERS = "4"
 
 #: Attributes by which a configuration is copied or written out whole.
 _WHOLE = frozenset(("__dict__", "__getstate__", "__reduce__", "__reduce_ex__"))
@@ -45,19 +48,48 @@ def preload() -> None:
     os.environ["FINN_BUILD_DIR"] = os.environ["HOME"]
     settings = importlib.import_module("finn.util.settings")
     settings.initialize_dummy_settings()
-    if "XILINX_VIVADO" not in os.environ:
-        # build_dataflow_steps imports this name, and the lazy look-up behind it wants Vivado.
-        vars(importlib.import_module("finn.xsi"))["SimEngine"] = _NoSimulation
-    importlib.import_module(_STEPS)
+    _prepare_vivado(settings.get_settings())
+    _import_steps()
     importlib.import_module("qonnx.transformation.general")
     _recording_class()
 
 
-class _NoSimulation:
-    """Stands for FINN's simulation engine where Vivado is not."""
+def _prepare_vivado(settings: Any) -> None:
+    """The variables that FINN's command line sets: the scripts that it writes for Vivado read them."""
+    # FINN's default depends on the processors of the machine, and gets into scripts that it writes.
+    settings.num_default_workers = os.environ.get("NUM_DEFAULT_WORKERS", _WORKERS)
+    os.environ["FINN_RTLLIB"] = str(settings.finn_rtllib)
+    os.environ["FINN_CUSTOM_HLS"] = str(settings.finn_custom_hls)
+    os.environ["XILINX_LOCAL_USER_DATA"] = "no"  # parallel runs would share a folder in the home folder
 
-    def __init__(self, *_: Any, **__: Any) -> None:
-        raise OSError("XILINX_VIVADO environment variable not set: RTL simulation needs Vivado")
+
+def _import_steps() -> None:
+    """Import FINN's steps, and have them say in words why there is no RTL simulation.
+
+    They import the name of the simulation engine, for annotations alone. FINN's look-up behind that name
+    compiles an extension against Vivado: only a step that simulates shall do that.
+    """
+    xsi = importlib.import_module("finn.xsi")
+    names = vars(xsi)
+    names["SimEngine"] = object
+    importlib.import_module(_STEPS)
+    del names["SimEngine"]
+    names["ensure_available"] = functools.partial(_simulation, xsi.is_available)
+
+
+def _simulation(is_available: Callable[[], bool]) -> bool:
+    """Whether RTL simulation can run: FINN's own check, which compiles what is missing.
+
+    Raises ToolError with what it lacks, where FINN's check only prints that.
+    """
+    if is_available():
+        return True
+    lacking = importlib.import_module("finn.xsi.setup").check_prerequisites()
+    raise ToolError(
+        "RTL simulation needs FINN's extension xsi.so, which cannot be made here: "
+        + ("; ".join(reason.rstrip(".") for reason in lacking) or "the log says why"),
+        cure="Mend that, or take the step out: synthesis and stitched IP do not need simulation.",
+    )
 
 
 def load(model: Path) -> ModelWrapper:
