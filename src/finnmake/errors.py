@@ -175,14 +175,14 @@ class ErrorPattern:
 #: Messages that FINN, QONNX and the tools below them are known to print; the first match wins.
 ERROR_PATTERNS = (
     ErrorPattern(
-        r"XILINX_VIVADO environment variable not set|XSI not available",
+        r"XILINX_VIVADO (environment variable|was) not set|XSI not available",
         "environment",
-        "This step needs Vivado: source its settings64.sh, or choose output_stage ESTIMATES.",
+        "This step needs Vivado: name it in pyproject.toml ([tool.finnmake.toolchain] vivado).",
     ),
     ErrorPattern(
         r"vivado(_hls)? not found in PATH|vitis_hls not found|Unable to find .*settings64\.sh",
         "environment",
-        "Source the settings64.sh of Vivado/Vitis before the build.",
+        "Name Vivado in pyproject.toml ([tool.finnmake.toolchain] vivado), or source settings64.sh.",
     ),
     ErrorPattern(
         r"[Ee]rror parsing message( with type 'onnx\.ModelProto')?",
@@ -226,7 +226,8 @@ ERROR_PATTERNS = (
         "A stream is too wide for HLS: lower PE*SIMD (target_fps) or the bit widths.",
     ),
     ErrorPattern(
-        r"IPGen failed|IP definition not found|no bitfile found|res\.txt",
+        r"IPGen failed|IP definition not found|no bitfile found|res\.txt|HLS IP Generation failed"
+        r"|make_project\.sh failed|no wrapper HDL found|did not produce report files",
         "synthesis",
         "Read the HLS or Vivado log named in the message; a missing licence ends here too.",
     ),
@@ -239,6 +240,11 @@ ERROR_PATTERNS = (
         r"No space left on device",
         "memory",
         "The disk is full: free space, or point FINNMAKE_STORE at a larger disk.",
+    ),
+    ErrorPattern(
+        r"BlockingIOError.*Resource temporarily unavailable|can't start new thread",
+        "environment",
+        "Too many processes: raise pids in [tool.finnmake.container], or run fewer builds (-n).",
     ),
     ErrorPattern(r"MemoryError|Cannot allocate memory", "memory", "Run fewer builds at once (-n)."),
     ErrorPattern(

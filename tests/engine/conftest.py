@@ -15,6 +15,8 @@ import pytest
 from finnmake.engine.files import FileDigests
 from finnmake.engine.pool import PoolSettings, WorkerPool
 from finnmake.engine.realize import Engine, Flow, StepOutcome
+from finnmake.engine.runtime import Places
+from finnmake.engine.runtime.local import LocalRuntime
 from finnmake.engine.state import StepCall
 from finnmake.engine.store import DamagedBlob, Store
 from finnmake.engine.toolchain import Toolchain
@@ -44,8 +46,8 @@ class Bench:
 
     def new_pool(self, **environment: str) -> WorkerPool:
         toy = {"PYTHONPATH": str(Path(__file__).parent), **self.environment, **environment}
-        settings = PoolSettings("toy_adapter", self.store.root, self.root, self.root / "plugins", toy)
-        self.pools.append(WorkerPool(settings))
+        places = Places(self.store.root, self.root, self.root / "plugins")
+        self.pools.append(WorkerPool(PoolSettings("toy_adapter", places, toy), LocalRuntime()))
         return self.pools[-1]
 
     def renew(self) -> Engine:

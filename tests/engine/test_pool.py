@@ -40,15 +40,15 @@ def test_worker_that_cannot_start_is_an_error(bench, how, words):
     for _ in range(2):
         with pytest.raises(WorkerError, match=words):
             bench.run("p:f")
-    assert bench.pool._process is None
+    assert bench.pool._worker is None
 
 
 def test_worker_that_dies_between_jobs_is_replaced(bench):
     bench.step("return model")
     bench.run("p:f")
-    worker = bench.pool._process
+    worker = bench.pool._worker
     os.kill(worker.pid, signal.SIGKILL)
-    worker.wait()
+    worker.obituary()
     bench.step("return [*model, 'again']")
     assert bench.result(bench.run("p:f")) == ["model", "again"]
 
@@ -56,7 +56,7 @@ def test_worker_that_dies_between_jobs_is_replaced(bench):
 def test_pool_can_be_closed_and_used_again(bench):
     bench.step("return [*model, 'x']")
     bench.run("p:f")
-    pid = bench.pool._process.pid
+    pid = bench.pool._worker.pid
     bench.pool.close()
     bench.pool.close()
     assert not alive(pid)

@@ -31,7 +31,7 @@ def test_second_run_hits_everywhere_and_starts_no_worker(bench, three):
     bench.pool = bench.new_pool()
     assert bench.hits(*three) == [True] * 3
     assert not bench.pool.ready
-    assert bench.pool._process is None
+    assert bench.pool._worker is None
 
 
 def test_comment_reruns_only_its_step(bench, three):

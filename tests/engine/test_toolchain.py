@@ -25,18 +25,24 @@ def site(tmp_path, monkeypatch):
     origin = {"url": f"file://{sources}", "dir_info": {"editable": True}}
     (folder / "qonnx-1.0.0.dist-info/direct_url.json").write_text(json.dumps(origin))
     monkeypatch.setattr(toolchain.sysconfig, "get_path", lambda _: str(folder))
-    for name in (*toolchain.VARIABLES, "FINNMAKE_IMAGE"):
+    for name in (*toolchain._SWITCHES, *toolchain._PATHS, *toolchain._VIVADO):
         monkeypatch.delenv(name, raising=False)
     return folder
 
 
-def identity() -> str:
-    return toolchain.identify(FileDigests()).digest
+def identity(**options) -> str:
+    return whole(**options).digest
+
+
+def whole(*, contained=False, vivado=False, **options) -> toolchain.Toolchain:
+    digests = FileDigests()
+    seen = toolchain.variables(contained=contained, vivado=vivado)
+    return toolchain.identify(toolchain.installed(digests), digests, variables=seen, **options)
 
 
 def test_identity_is_stable(site):
     assert identity() == identity()
-    parts = toolchain.identify(FileDigests()).parts
+    parts = whole().parts
     assert parts["packages"] == {"numpy": "1.0", "finn_plus": "1.6.1", "qonnx": "1.0.0"}
 
 
@@ -71,7 +77,7 @@ def test_tools_that_take_no_part_do_not_count(site):
     assert identity() == before
 
 
-@pytest.mark.parametrize("name", ["XILINX_VIVADO", "LIVENESS_THRESHOLD", "FINNMAKE_IMAGE"])
+@pytest.mark.parametrize("name", ["XILINX_VIVADO", "LIVENESS_THRESHOLD", "LD_LIBRARY_PATH"])
 def test_variables_count(site, monkeypatch, name):
     before = identity()
     monkeypatch.setenv(name, "x")
@@ -82,12 +88,49 @@ def test_variables_count(site, monkeypatch, name):
     assert identity() == with_variable
 
 
+def test_paths_of_this_machine_do_not_reach_a_container(site, monkeypatch):
+    for name in ("LD_LIBRARY_PATH", "XILINX_VIVADO", "FINN_DEPS", "LIVENESS_THRESHOLD", "HOME"):
+        monkeypatch.setenv(name, "/x")
+    assert toolchain.variables(contained=True, vivado=False) == {"LIVENESS_THRESHOLD": "/x"}
+    assert "XILINX_VIVADO" in toolchain.variables(contained=False, vivado=False)
+    assert "XILINX_VIVADO" not in toolchain.variables(contained=False, vivado=True)
+
+
+def test_another_image_is_another_toolchain(site):
+    assert len({identity(), identity(image="sha256:1"), identity(image="sha256:2")}) == 3
+
+
+def test_tools_count(site):
+    tools = ({}, {"version": "2022.2"}, {"version": "2022.2", "tools": ["vivado"]})
+    assert len({identity(tools=each) for each in tools}) == 3
+
+
+def test_sharing_leaves_out_the_image_and_the_patch_release(site, monkeypatch):
+    inside = {"share": True, "image": "sha256:1"}
+    assert identity(share=True) == identity(**inside) != identity()
+    monkeypatch.setattr(toolchain.platform, "python_version", lambda: "3.11.99")
+    patched = identity(share=True)
+    monkeypatch.setattr(toolchain.platform, "python_version", lambda: "3.11.2")
+    assert identity(**inside) == patched
+    monkeypatch.setattr(toolchain.platform, "python_version", lambda: "3.12.2")
+    assert identity(**inside) != patched
+
+
+def test_sharing_still_tells_packages_apart(site):
+    before = identity(share=True)
+    (site / "numpy-1.0.dist-info").rename(site / "numpy-1.1.dist-info")
+    assert identity(share=True) != before
+
+
 def test_modules_that_run_inside_a_step_count():
     package = Path(finnmake.__file__).parent
     missing = [name for name in toolchain._INSIDE if not (package / name).exists()]
     assert missing == []
     inside = {name for name in toolchain._INSIDE if name.startswith("engine/")}
-    main_side = {"engine/__init__.py", "engine/realize.py", "engine/toolchain.py"}
+    main_side = {
+        f"engine/{name}.py"
+        for name in ("__init__", "image_files", "licence", "realize", "toolchain", "vivado")
+    }
     assert inside | main_side == {f"engine/{path.name}" for path in (package / "engine").glob("*.py")}
 
 

@@ -15,7 +15,7 @@ NOTHING = {"fields": {}, "files": {}, "listings": {}, "presence": {}}
 
 
 def difference(project: Path, flags=None, **reads):
-    return first_difference({**NOTHING, **reads}, flags or {}, project, FileDigests())
+    return first_difference({**NOTHING, **reads}, flags or {}, project, FileDigests(), ["/store", "/venv"])
 
 
 def test_nothing_read_never_differs(tmp_path):

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import socket
-import subprocess
-import sys
-import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+from finnmake.engine.runtime import Obituary, Places, Runtime, WorkerProcess
 from finnmake.errors import WorkerError
 
 #: What a step sees of the environment. Variables that the backend reads come on top of these.
@@ -32,15 +29,25 @@ _FIXED_ENVIRONMENT = {
     "PYTHONDONTWRITEBYTECODE": "1",
 }
 
+#: For the worker to load the backend, and to end a job when it is told to (seconds).
 _START_SECONDS = 180.0
+_KILL_SECONDS = 20.0
 
 
 class JobDied(Exception):
-    """The child ended before it answered. `code` is its exit code, negative for a signal."""
+    """The child ended before it answered.
 
-    def __init__(self, code: int | None) -> None:
-        super().__init__(code)
+    Attributes:
+        code: its exit code, negative for a signal; None where the whole worker ended.
+        memory: says so where the kernel killed for want of memory; else empty.
+        why: why the worker ended, where that is known.
+    """
+
+    def __init__(self, code: int | None, memory: str = "", why: str = "") -> None:
+        super().__init__(code, why)
         self.code = code
+        self.memory = memory
+        self.why = why
 
 
 class JobTimeout(Exception):
@@ -49,13 +56,21 @@ class JobTimeout(Exception):
 
 @dataclass(frozen=True)
 class PoolSettings:
-    """What the worker process needs: adapter (dotted name), store, project and plugins folders, variables."""
+    """What a worker needs.
+
+    Attributes:
+        adapter: the backend's module, by dotted name.
+        places: the folders, on this machine.
+        environment: variables for the steps.
+        tools: folders of installed tools: what steps read there is no input of theirs.
+        owner: names this process, for what a worker leaves that cannot be seen from here.
+    """
 
     adapter: str
-    store: Path
-    project: Path
-    plugins: Path
+    places: Places
     environment: Mapping[str, str]
+    tools: Sequence[Path] = ()
+    owner: str = ""
 
 
 class Job:
@@ -72,19 +87,36 @@ class Job:
         deadline = time.monotonic() + timeout
         with suppress(OSError):  # where the child is gone, the worker's last words on the channel say how
             self._channel.sendall(json.dumps(request).encode() + b"\n")
+        try:
+            return self._answer(deadline)
+        except JobTimeout:
+            self._pool.kill(self._number)
+            with suppress(JobDied):
+                self._until_dead()
+            raise
+
+    def _until_dead(self) -> None:
+        """Wait for the worker to say that the job is dead; a worker that does not answer is replaced."""
+        deadline = time.monotonic() + _KILL_SECONDS
+        try:
+            while True:
+                self._answer(deadline)
+        except JobTimeout:
+            self._pool.replace()
+
+    def _answer(self, deadline: float) -> dict[str, Any]:
         while True:
             line = self._line(deadline)
             with suppress(ValueError):
                 answer: dict[str, Any] = json.loads(line)
                 if "exit" in answer:
-                    raise JobDied(answer["exit"])
+                    raise JobDied(answer["exit"], "memory ran out" if answer["memory"] else "")
                 return answer
 
     def _line(self, deadline: float) -> bytes:
         while b"\n" not in self._buffer:
             left = deadline - time.monotonic()
             if left <= 0:
-                self._pool.kill(self._number)
                 raise JobTimeout
             self._channel.settimeout(min(left, 3600.0))
             try:
@@ -94,7 +126,8 @@ class Job:
             except OSError:
                 data = b""
             if not data:
-                raise JobDied(None)
+                end = self._pool.obituary()
+                raise JobDied(None, end.why if end.memory else "", end.why)
             self._buffer += data
         line, _, self._buffer = self._buffer.partition(b"\n")
         return line
@@ -103,85 +136,57 @@ class Job:
 class WorkerPool:
     """One worker process, started when first needed. Thread-safe."""
 
-    def __init__(self, settings: PoolSettings) -> None:
+    def __init__(self, settings: PoolSettings, runtime: Runtime) -> None:
         self._settings = settings
+        self._runtime = runtime
+        #: The folders as steps see them.
+        self.places = runtime.inside(settings.places)
         self._lock = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._control: socket.socket | None = None
+        self._worker: WorkerProcess | None = None
         self._ready = False
         self._numbers = itertools.count()
-        self._errors: IO[bytes] | None = None
-
-    def start(self) -> None:
-        """Start the worker without waiting for it: its imports run beside whatever else there is to do."""
-        with self._lock:
-            self._start()
 
     @property
     def ready(self) -> bool:
         """Whether the backend is loaded, so that a job starts at once."""
         return self._ready
 
-    def _start(self) -> None:
-        if self._process is not None:
-            return
-        mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        settings = {
-            "adapter": self._settings.adapter,
-            "store": str(self._settings.store),
-            "project": str(self._settings.project),
-            "plugins": str(self._settings.plugins),
-        }
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (as long as the process)
-        with theirs:
-            self._process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-P",
-                    "-m",
-                    "finnmake.engine.worker",
-                    str(theirs.fileno()),
-                    json.dumps(settings),
-                ],
-                pass_fds=[theirs.fileno()],
-                env=self._environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=self._errors,
-                start_new_session=True,
-            )
-        self._control = mine
-        self._ready = False
+    def _start(self) -> WorkerProcess:
+        if self._worker is None:
+            settings = {
+                "adapter": self._settings.adapter,
+                "store": str(self.places.store),
+                "project": str(self.places.project),
+                "plugins": str(self.places.plugins),
+                "tools": [str(folder) for folder in self._settings.tools],
+                "owner": self._settings.owner if self.places != self._settings.places else "",
+            }
+            self._ready = False
+            self._worker = self._runtime.start(self._settings.places, settings, self._environment())
+        return self._worker
 
     def _environment(self) -> dict[str, str]:
-        inherited = {name: os.environ[name] for name in ("PATH", "FINNMAKE_IMAGE") if name in os.environ}
-        home = {"HOME": str(self._settings.store / "tmp"), "FINNMAKE_STORE": str(self._settings.store)}
-        return {**inherited, **home, **_FIXED_ENVIRONMENT, **self._settings.environment}
+        store = self.places.store
+        home = {"HOME": str(store / "tmp"), "FINNMAKE_STORE": str(store)}
+        return {**home, **_FIXED_ENVIRONMENT, **self._settings.environment}
 
     def _await_ready(self) -> socket.socket:
-        self._start()
-        assert self._control is not None
+        worker = self._start()
         if not self._ready:
-            self._control.settimeout(_START_SECONDS)
+            worker.control.settimeout(_START_SECONDS)
             try:
-                answer = json.loads(self._control.recv(1 << 16) or b"{}")
+                answer = json.loads(worker.control.recv(1 << 16) or b"{}")
             except (OSError, ValueError) as error:
                 answer = {"message": str(error)}
             if not answer.get("ready"):
-                said = answer.get("message") or self._last_words()
-                self._forget()
+                said = answer.get("message") or worker.last_words() or "it ended at once"
+                self._forget(0.0)
                 raise WorkerError(
                     f"the worker could not load {self._settings.adapter}: {said}",
                     cure="Remove .venv and run ./doitw again: it installs the toolchain anew.",
                 )
             self._ready = True
-        return self._control
-
-    def _last_words(self) -> str:
-        assert self._errors is not None
-        self._errors.seek(0)
-        lines = self._errors.read().decode(errors="replace").strip().splitlines()
-        return lines[-1] if lines else "it ended at once"
+        return worker.control
 
     @contextmanager
     def job(self) -> Iterator[Job]:
@@ -194,40 +199,33 @@ class WorkerPool:
                 try:
                     socket.send_fds(self._await_ready(), [message], [theirs.fileno()])
                 except OSError:
-                    self._forget()
+                    self._forget(0.0)
                     socket.send_fds(self._await_ready(), [message], [theirs.fileno()])
             yield Job(self, number, mine)
 
     def kill(self, number: int) -> None:
         """End a job and everything it started."""
         with self._lock, suppress(OSError):
-            if self._control is not None:
-                self._control.sendall(json.dumps({"kill": number}).encode())
+            if self._worker is not None:
+                self._worker.control.sendall(json.dumps({"kill": number}).encode())
 
-    def _forget(self) -> None:
-        process = self._release()
-        if process is not None:
-            process.kill()
-            process.wait()
+    def replace(self) -> None:
+        """End a worker that does not answer, with all its jobs; the next job starts another."""
+        with self._lock:
+            self._forget(0.0)
 
-    def _release(self) -> subprocess.Popen[bytes] | None:
-        """Close what belongs to the process and give it back, to be ended. The next job starts another."""
-        process, self._process = self._process, None
-        for held in (self._control, self._errors):
-            if held is not None:
-                held.close()
-        self._control = self._errors = None
+    def obituary(self) -> Obituary:
+        """Why the worker ended, where that is known."""
+        with self._lock:
+            return self._worker.obituary() if self._worker is not None else Obituary()
+
+    def _forget(self, patience: float) -> None:
+        worker, self._worker = self._worker, None
         self._ready = False
-        return process
+        if worker is not None:
+            worker.end(patience)
 
     def close(self) -> None:
         """End the worker and all jobs."""
         with self._lock:
-            process = self._release()
-            if process is None:
-                return
-            try:
-                process.wait(timeout=5)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            self._forget(5.0)

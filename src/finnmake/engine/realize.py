@@ -124,7 +124,7 @@ class Engine:
 
     def _find(self, call: StepCall, key: str, flags: Mapping[str, Any]) -> StepOutcome | None:
         for path, trace in self.store.traces(key):
-            if first_difference(trace["reads"], flags, self.project, self.digests) is None:
+            if self._difference(trace["reads"], flags) is None:
                 after = State.from_dict(trace["output"])
                 self._made[path] = after
                 with suppress(OSError):
@@ -132,13 +132,16 @@ class Engine:
                 return StepOutcome(call, key, after, trace, hit=True)
         return None
 
+    def _difference(self, reads: Mapping[str, Any], flags: Mapping[str, Any]) -> tuple[str, str] | None:
+        return first_difference(reads, flags, self.project, self.digests, self.pool.places.fixed)
+
     def _fails_again(self, action: str) -> bool:
         """Whether the action failed in this process, on inputs that are the same now."""
         failed = self._failed.get(action)
         if failed is None or failed.reads is None:
             return failed is not None
         reads = {**failed.reads, "fields": {}}
-        return first_difference(reads, {}, self.project, self.digests) is None
+        return self._difference(reads, {}) is None
 
     @contextmanager
     def _lock(self, key: str, flags: Mapping[str, Any]) -> Iterator[None]:
@@ -187,7 +190,7 @@ class Engine:
             "state": state.to_dict(),
             "flags": dict(flags),
             "work": action,
-            "log": str(log),
+            "log": log.relative_to(self.store.root).as_posix(),
         }
         try:
             answer = slot.run(call, request, timeout, log)
@@ -200,7 +203,7 @@ class Engine:
         info["log"] = self.store.put_bytes(log.read_bytes())  # a process the step left behind may still write
         log.unlink()
         trace = {"step": call.to_dict(), "reads": reads, "output": after.to_dict(), "info": info}
-        if first_difference(reads, flags, self.project, self.digests) is None:
+        if self._difference(reads, flags) is None:
             self._made[self.store.add_trace(key, trace)] = after
         listener(call.name, "done", answer["seconds"])
         return StepOutcome(call, key, after, trace, hit=False)
@@ -239,7 +242,7 @@ class _JobSlot:
             answer = self.open().run(request, timeout)
         except JobDied as death:
             self.drop()
-            raise _died(call, death.code, log) from death
+            raise _died(call, death, log) from death
         except JobTimeout as late:
             self.drop()
             raise StepError(
@@ -268,20 +271,21 @@ class _JobSlot:
         return answer
 
 
-def _died(call: StepCall, code: int | None, log: Path) -> StepError:
+def _died(call: StepCall, death: JobDied, log: Path) -> StepError:
     """The error for a child that ended in the middle of a step."""
-    if code == -signal.SIGKILL:
+    code = death.code
+    if death.memory or code == -signal.SIGKILL:
         return StepError(
             call.name,
-            "the worker was killed, most likely because memory ran out",
+            f"the worker was killed: {death.memory or 'most likely because memory ran out'}",
             category="memory",
-            cure="Run fewer builds at once (-n), or give the machine more memory.",
+            cure="Run fewer builds at once (-n), or give the machine (or the container) more memory.",
             log=log,
         )
     if code is None:
         return StepError(
             call.name,
-            "the worker process ended in the middle of the step",
+            f"the worker process ended in the middle of the step{': ' if death.why else ''}{death.why}",
             category="environment",
             cure="Run again: the steps before this one are kept.",
             log=log,

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
@@ -50,7 +50,9 @@ class Adapter(Protocol):
 class Session:
     """Runs steps in a folder of its own; the model stays in memory between steps that follow each other."""
 
-    def __init__(self, adapter: Adapter, store: Store, project: Path, plugins: Path) -> None:
+    def __init__(
+        self, adapter: Adapter, store: Store, project: Path, plugins: Path, tools: Sequence[Path]
+    ) -> None:
         self._adapter = adapter
         self._store = store
         self._project = project
@@ -61,7 +63,7 @@ class Session:
         self._signatures: dict[str, Signature] = {}
         self._works: dict[str, dict[str, Signature]] = {}
         self._recorder: Recorder | None = None
-        toolchain = [Path(sys.prefix), Path(sys.base_prefix), Path(_PACKAGE)]
+        toolchain = [Path(sys.prefix), Path(sys.base_prefix), Path(_PACKAGE), *tools]
         self._boundary = Boundary(self._folder, project, [store.root, *toolchain])
         self._finder = LocalFinder([plugins, project], self._boundary)
         self._finder.install()
@@ -78,7 +80,7 @@ class Session:
         """Run one step; gives its output, what it read, and how it went, as JSON values."""
         call = StepCall.from_dict(request["call"])
         state = State.from_dict(request["state"])
-        with _output_to(Path(request["log"])):
+        with _output_to(self._store.root / request["log"]):
             try:
                 return self._run(call, state, request)
             except DamagedBlob as damaged:
@@ -147,9 +149,11 @@ class Session:
         recording.activate(None)
         seconds = time.monotonic() - started
         self._settle()
-        reads = recorder.close()
+        reads: dict[str, Any] = recorder.close()
         self._recorder = None
         after = self._keep(loaded, state, work, fields.overrides)
+        if after.work:  # its files hold their own absolute paths, and those of FINN's libraries
+            reads["paths"] = [str(self._store.root), sys.prefix]
         self._loaded = (after, loaded)
         return {
             "ok": True,

@@ -7,7 +7,6 @@ Layout (see docs/engine.md): `VERSION`, `blobs/ab/cdef…`, `actions/ab/<key>/<t
 from __future__ import annotations
 
 import fcntl
-import functools
 import json
 import os
 import shutil
@@ -19,6 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from finnmake.engine.processes import owner_ended, process_space
 from finnmake.errors import Location, StoreError
 from finnmake.hashing import canonical_json, digest_bytes, digest_file, digest_value
 
@@ -59,10 +59,17 @@ def default_root() -> Path:
 
 
 class Store:
-    """Content-addressed results on disk. A blob is named by a ref: `<sha256>-<size in bytes>`."""
+    """Content-addressed results on disk. A blob is named by a ref: `<sha256>-<size in bytes>`.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        root: its folder.
+        owner: names the process for which this one works, where others cannot see this one (a worker in a
+            container); as `processes.owner_name` gives it.
+    """
+
+    def __init__(self, root: Path, owner: str = "") -> None:
         self.root = root
+        self._owner = owner or process_space()
         self.blobs = root / "blobs"
         self.actions = root / "actions"
         self.work = root / "work"
@@ -284,7 +291,7 @@ class Store:
 
     def _own_name(self) -> Path:
         """A name in `tmp/` that tells whose it is, for `sweep`."""
-        return self.tmp / f"run-{_processes()}-{os.getpid()}-{uuid.uuid4().hex}"
+        return self.tmp / f"run-{self._owner}-{os.getpid()}-{uuid.uuid4().hex}"
 
     # locks and folders
 
@@ -308,27 +315,40 @@ class Store:
         return path
 
     def sweep(self, process: int | None = None) -> None:
-        """Remove from `tmp/` what is left of processes that have ended, or of `process`.
+        """Remove from `tmp/` what is left of processes that have ended, or of this owner's `process`.
 
-        Processes of another machine or container cannot be seen from here: theirs goes after a week.
+        Processes of another machine or container cannot be seen from here: theirs goes after a week, unless
+        they worked for one that can be seen and has ended.
         """
         old = time.time() - _LEFT_OVER
         for entry in list(os.scandir(self.tmp)):
-            head, _, owner = entry.name.rpartition("-")[0].rpartition("-")
-            here = head == f"run-{_processes()}"
-            ended = here and not Path(f"/proc/{owner}").exists()
-            left = ended or entry.stat(follow_symlinks=False).st_mtime < old
-            if here and owner == str(process) if process else left:
-                remove_tree(Path(entry.path))
-                with suppress(OSError):
-                    os.unlink(entry.path)
+            head, _, pid = entry.name.rpartition("-")[0].rpartition("-")
+            if process:
+                left = head == f"run-{self._owner}" and pid == str(process)
+            else:
+                left = _ended(head.removeprefix("run-"), pid)
+                left = left or entry.stat(follow_symlinks=False).st_mtime < old
+            if left:
+                _remove(entry)
+
+    def sweep_owner(self, owner: str) -> None:
+        """Remove from `tmp/` all that was made for `owner` by processes that cannot be seen from here."""
+        for entry in list(os.scandir(self.tmp)):
+            if entry.name.startswith(f"run-{owner}-"):
+                _remove(entry)
 
 
-@functools.cache
-def _processes() -> str:
-    """Names the set of processes that this one can see: one boot of a machine, one container on it."""
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return digest_value("processes", [boot, os.stat("/proc/self/ns/pid").st_ino])[:12]
+def _ended(owner: str, pid: str) -> bool:
+    """Whether a process has ended, or the one that it worked for."""
+    if "." in owner:
+        return owner_ended(owner)
+    return owner == process_space() and not Path(f"/proc/{pid}").exists()
+
+
+def _remove(entry: os.DirEntry[str]) -> None:
+    remove_tree(Path(entry.path))
+    with suppress(OSError):
+        os.unlink(entry.path)
 
 
 def trace_digest(trace: Mapping[str, Any]) -> str:

@@ -37,26 +37,27 @@ _NO_PART = frozenset(
 _BY_CONTENT = ("finn_plus", "finn", "qonnx")
 
 #: Variables that FINN and the tools below it read; whoever sets one gets results of their own.
-VARIABLES = (
-    "FINN_CUSTOM_HLS",
+_SWITCHES = (
     "FINN_DEBUG",
-    "FINN_DEPS",
     "FINN_MP_START_METHOD",
-    "FINN_RTLLIB",
     "FINN_XELAB_MT",
-    "LD_LIBRARY_PATH",
     "LIVENESS_THRESHOLD",
-    "LM_LICENSE_FILE",
     "NUM_DEFAULT_WORKERS",
-    "PLATFORM_REPO_PATHS",
     "RTLSIM_TRACE_DEPTH",
     "SANITIZE_QUANT_TENSORS",
-    "XILINXD_LICENSE_FILE",
-    "XILINX_HLS",
-    "XILINX_VITIS",
-    "XILINX_VIVADO",
-    "XILINX_XRT",
 )
+
+#: Likewise, with paths of this machine as values, which mean nothing in a container.
+_PATHS = (
+    "FINN_CUSTOM_HLS",
+    "FINN_DEPS",
+    "FINN_RTLLIB",
+    "LD_LIBRARY_PATH",
+    "PLATFORM_REPO_PATHS",
+)
+
+#: Where Vivado is, unless the project's settings say it.
+_VIVADO = ("XILINX_HLS", "XILINX_VITIS", "XILINX_VIVADO", "XILINX_XRT")
 
 #: The modules of finnmake that run inside a step, relative to the package.
 _INSIDE = (
@@ -69,6 +70,7 @@ _INSIDE = (
     "engine/local_modules.py",
     "engine/paths.py",
     "engine/pool.py",
+    "engine/processes.py",
     "engine/recording.py",
     "engine/session.py",
     "engine/state.py",
@@ -88,9 +90,17 @@ class Toolchain:
     digest: str
 
 
-def variables() -> dict[str, str]:
-    """Those of `VARIABLES` that are set."""
-    return {name: os.environ[name] for name in VARIABLES if name in os.environ}
+def variables(*, contained: bool, vivado: bool, deps: bool = False) -> dict[str, str]:
+    """Those variables of the environment that steps are to see, and that enter the identity.
+
+    Args:
+        contained: whether the steps run where paths of this machine mean nothing.
+        vivado: whether the project's settings say which Vivado it is.
+        deps: whether they say where FINN's dependencies are.
+    """
+    names = {*_SWITCHES, *(() if contained else _PATHS), *(() if contained or vivado else _VIVADO)}
+    names -= {"FINN_DEPS"} if deps else set()
+    return {name: os.environ[name] for name in sorted(names) if os.environ.get(name)}
 
 
 def installed(digests: FileDigests) -> dict[str, Any]:
@@ -104,15 +114,41 @@ def installed(digests: FileDigests) -> dict[str, Any]:
     }
 
 
-def identify(digests: FileDigests) -> Toolchain:
-    """The toolchain of this process's Python; reads names and digests, imports nothing of it."""
+def identify(
+    installed: Mapping[str, Any],
+    digests: FileDigests,
+    *,
+    variables: Mapping[str, str],
+    image: str = "",
+    tools: Mapping[str, Any] | None = None,
+    share: bool = False,
+) -> Toolchain:
+    """The toolchain identity.
+
+    Args:
+        installed: what `installed` gives in the Python that runs the steps.
+        variables: what `variables` gives.
+        image: the container image that they run in; empty outside.
+        tools: Vivado and its companions, with their versions.
+        share: whether results of the same packages are the same inside and outside a container. The image
+            and the patch release of Python then do not count.
+    """
+    python = _minor(installed["python"]) if share else installed["python"]
     parts = {
-        **installed(digests),
+        **installed,
+        "python": python,
         "finnmake": _inside(digests),
-        "variables": variables(),
-        "image": os.environ.get("FINNMAKE_IMAGE", ""),
+        "variables": dict(variables),
+        "tools": dict(tools or {}),
+        "image": "" if share else image,
     }
     return Toolchain(parts, digest_value("toolchain", parts))
+
+
+def _minor(python: str) -> str:
+    """`CPython 3.11 x86_64` of `CPython 3.11.7 x86_64`."""
+    implementation, version, machine = python.split()
+    return " ".join((implementation, ".".join(version.split(".")[:2]), machine))
 
 
 def _packages(site: Path) -> Iterator[tuple[str, tuple[str, Path]]]:
@@ -130,7 +166,7 @@ def _content(metadata: Path, digests: FileDigests) -> str:
     if direct.exists():
         origin = json.loads(direct.read_text())
         if origin.get("dir_info", {}).get("editable"):
-            return _digest_sources(Path(origin["url"].removeprefix("file://")), digests)
+            return digest_sources(Path(origin["url"].removeprefix("file://")), digests)
     return _digest_record(metadata / "RECORD")
 
 
@@ -148,7 +184,8 @@ def _digest_record(path: Path) -> str:
     return digest_value("record", sorted(line for line in own if ".dist-info/" not in line))
 
 
-def _digest_sources(folder: Path, digests: FileDigests) -> str:
+def digest_sources(folder: Path, digests: FileDigests) -> str:
+    """Digest of all files in a folder, less hidden folders and bytecode."""
     found = {}
     for parent, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith((".", "__pycache__")))

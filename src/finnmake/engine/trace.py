@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +45,20 @@ def presence(path: Path) -> str:
 
 
 def first_difference(
-    reads: Mapping[str, Any], flags: Mapping[str, Any], project: Path, digests: FileDigests
+    reads: Mapping[str, Any],
+    flags: Mapping[str, Any],
+    project: Path,
+    digests: FileDigests,
+    paths: Sequence[str],
 ) -> tuple[str, str] | None:
-    """The first thing read that is not the same now, as (kind, name); None where all is the same."""
+    """The first thing read that is not the same now, as (kind, name); None where all is the same.
+
+    Args:
+        paths: the store and the Python environment, as steps see them; they count for steps that generated
+            code, whose files hold these paths.
+    """
+    if reads.get("paths", paths) != paths:
+        return "paths", " ".join(reads["paths"])
     for name, value in reads["fields"].items():
         # Compared as JSON: 1, 1.0 and True are equal in Python but not to a step that prints them.
         if canonical_json(field_value(flags, name)) != canonical_json(value):

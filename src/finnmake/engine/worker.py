@@ -1,13 +1,13 @@
 """The worker process: imports the backend once, then forks a child for each job. It never runs a step itself.
 
 Started by `finnmake.engine.pool`. On its control socket it takes JSON messages: `{"spawn": id}` with the
-job's channel attached, and `{"kill": id}`. When a child ends, the worker writes `{"exit": …}` on the child's
-channel. When the control socket closes, it kills what still runs and goes.
+job's channel attached, and `{"kill": id}`. When a child ends, the worker kills what the child left running
+and writes `{"exit": …}` on the child's channel. When the control socket closes, it kills what still runs and
+goes.
 """
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import importlib
 import json
@@ -16,26 +16,29 @@ import selectors
 import signal
 import socket
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from finnmake.engine import processes
 from finnmake.engine.session import Session, failure, serve
 from finnmake.engine.store import Store
 from finnmake.errors import from_os_error
 
-_PR_SET_PDEATHSIG = 1
+#: How long to wait for room for another process (seconds), where a step has used up all there may be.
+_FORK_SECONDS = 10.0
 
 
 class Worker:
     """Forks children and tells how they ended."""
 
-    def __init__(self, control: socket.socket, settings: dict[str, str]) -> None:
+    def __init__(self, control: socket.socket, settings: dict[str, Any]) -> None:
         self._control = control
         self._settings = settings
-        self._store = Store(Path(settings["store"]))
+        self._store = Store(Path(settings["store"]), settings["owner"])
         self._adapter: Any = None
-        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._memory_kills = 0
         self._jobs: dict[int, tuple[int, socket.socket]] = {}
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_write, False)
@@ -51,6 +54,8 @@ class Worker:
             return
         gc.freeze()
         gc.enable()
+        processes.adopt_orphans()
+        self._memory_kills = processes.memory_kills()
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._wake_write)
         self._tell({"ready": True})
@@ -62,6 +67,7 @@ class Worker:
             for child, _ in self._jobs.values():
                 os.waitpid(child, 0)
                 self._store.sweep(child)
+            processes.kill_children(keep=())
 
     def _tell(self, message: dict[str, Any]) -> None:
         self._control.sendall(json.dumps(message).encode() + b"\n")
@@ -93,7 +99,12 @@ class Worker:
 
     def _spawn(self, job: int, channel: socket.socket) -> None:
         parent = os.getpid()
-        child = os.fork()
+        try:
+            child = self._fork()
+        except OSError as error:
+            self._answer(channel, {"ok": False, **failure(error, "")})
+            channel.close()
+            return
         if child:
             self._jobs[job] = (child, channel)
             return
@@ -105,11 +116,26 @@ class Worker:
         finally:
             os._exit(status)
 
+    def _fork(self) -> int:
+        """os.fork, patient while there are too many processes: those of a job that ends make room.
+
+        Raises OSError.
+        """
+        deadline = time.monotonic() + _FORK_SECONDS
+        while True:
+            try:
+                return os.fork()
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise
+                self._reap()
+                time.sleep(0.05)
+
     def _become_child(self, parent: int) -> None:
         os.setsid()
-        self._libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)  # it died before the line above could take effect
+        processes.die_with(parent)
+        processes.adopt_orphans()  # so that all that a job starts can be told from what others do
+        processes.expendable()
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._control.close()
@@ -119,12 +145,23 @@ class Worker:
     def _run_child(self, channel: socket.socket) -> None:
         project = Path(self._settings["project"])
         try:
-            session = Session(self._adapter, self._store, project, Path(self._settings["plugins"]))
-        except OSError as error:  # a full disk: the answer to the first request
-            answer = {"ok": False, **failure(from_os_error(error), "")}
-            channel.sendall(json.dumps(answer).encode() + b"\n")
+            session = Session(
+                self._adapter,
+                self._store,
+                project,
+                Path(self._settings["plugins"]),
+                [Path(folder) for folder in self._settings["tools"]],
+            )
+        except OSError as error:  # a full disk
+            self._answer(channel, {"ok": False, **failure(from_os_error(error), "")})
             return
         serve(channel, session)
+
+    @staticmethod
+    def _answer(channel: socket.socket, answer: dict[str, Any]) -> None:
+        """Answer the first request, in place of a child."""
+        with suppress(OSError):
+            channel.sendall(json.dumps(answer).encode() + b"\n")
 
     def _kill(self, job: int) -> None:
         """End a child and everything it started."""
@@ -141,17 +178,30 @@ class Worker:
                 continue
             with suppress(ProcessLookupError):
                 os.killpg(child, signal.SIGKILL)
-            ended = {"exit": os.waitstatus_to_exitcode(status)}
+            del self._jobs[job]
+            # What it had started is an orphan now, and ours: no other job's processes are.
+            processes.kill_children(keep={other for other, _ in self._jobs.values()})
+            kills = processes.memory_kills()
+            ended = {"exit": os.waitstatus_to_exitcode(status), "memory": kills > self._memory_kills}
+            self._memory_kills = kills
             with suppress(OSError):
                 self._store.sweep(child)
             with channel, suppress(OSError):
                 channel.sendall(b"\n" + json.dumps(ended).encode() + b"\n")
-            del self._jobs[job]
+
+
+def _control(where: str) -> socket.socket:
+    """The control socket: an inherited descriptor's number, or the path of a socket to connect to."""
+    if where.isdigit():
+        return socket.socket(fileno=int(where))
+    control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    control.connect(where)
+    return control
 
 
 def main() -> None:
-    """Entry point: `python -m finnmake.engine.worker CONTROL_FD SETTINGS_JSON`."""
-    Worker(socket.socket(fileno=int(sys.argv[1])), json.loads(sys.argv[2])).main()
+    """Entry point: `python -m finnmake.engine.worker CONTROL SETTINGS_JSON`."""
+    Worker(_control(sys.argv[1]), json.loads(sys.argv[2])).main()
     sys.stderr.flush()
     os._exit(0)  # taking the backend's modules down in order takes a tenth of a second
 

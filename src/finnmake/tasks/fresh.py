@@ -54,6 +54,7 @@ def record(
         "depends": {path: digests.first(path) for path in depends},
         "listings": listings,
         "presence": present,
+        "paths": next((each["paths"] for each in reads if "paths" in each), None),
         "outputs": {portable(str(path), str(project)): _output(path) for path in outputs},
     }
 
@@ -65,16 +66,26 @@ def _signature_for(path: Path, sha: str | None, digests: FileDigests) -> Any:
 
 
 def is_fresh(
-    kept: Mapping[str, Any] | None, identity: str, content_id: str, project: Path, digests: FileDigests
+    kept: Mapping[str, Any] | None,
+    identity: str,
+    content_id: str,
+    project: Path,
+    digests: FileDigests,
+    paths: Sequence[str],
 ) -> bool:
-    """Whether nothing that the record tells of has changed."""
+    """Whether nothing that the record tells of has changed.
+
+    Args:
+        paths: the store and the Python environment as steps see them: generated code holds their paths.
+    """
     for path, (known, sha) in (kept["depends"] if kept else {}).items():
         if known is not None:
             digests.remember(path, tuple(known), sha)
     if not kept or not kept["steady"] or kept["identity"] != identity or kept["content"] != content_id:
         return False
     return (
-        _same_outputs(kept["outputs"], project)
+        kept["paths"] in (None, paths)
+        and _same_outputs(kept["outputs"], project)
         and all(
             _same_file(name, known, sha, project, digests) for name, (known, sha) in kept["files"].items()
         )

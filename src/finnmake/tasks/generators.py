@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from doit.exceptions import TaskFailed
+from doit.exceptions import InvalidDodoFile, TaskFailed
 
 from finnmake.engine.store import remove_tree
 from finnmake.errors import FinnmakeError, from_os_error
@@ -232,8 +232,11 @@ def _task(
 ) -> Task:
     def fresh(task: Any, values: Mapping[str, Any]) -> bool:
         kept = values.get(RECORD)
-        if is_fresh(kept, ws.toolchain.digest, content, ws.root, ws.digests):
-            return True
+        try:
+            if is_fresh(kept, ws.toolchain.digest, content, ws.root, ws.digests, ws.inside.fixed):
+                return True
+        except FinnmakeError as error:  # of the toolchain, where a command only asks for the state of tasks
+            raise InvalidDodoFile(str(error)) from error
         for path in task.file_dep:
             ws.digests.first(path)  # now that this says no, doit itself looks only after the action
         return False

@@ -15,6 +15,9 @@ from finnmake.errors import FinnmakeError
 from finnmake.explore.configs import find_config
 from finnmake.tasks.workspace import workspace
 
+#: What may be given on the command line as `name=value`.
+_VARIABLES = ("blueprint", "runtime")
+
 
 class Loader(DodoTaskLoader):  # type: ignore[misc]
     """doit's loader of dodo.py, with errors as users can read them."""
@@ -35,6 +38,7 @@ class Loader(DodoTaskLoader):  # type: ignore[misc]
             if cmd.execute_tasks:
                 workspace().lock()
                 signal.signal(signal.SIGTERM, _interrupt)
+                _ = workspace().ground  # tells what is wrong with the container before anything runs
             tasks = super().load_tasks(cmd, pos_args)
             _check_names(pos_args, [task.name for task in tasks])
         except FinnmakeError as error:
@@ -49,8 +53,9 @@ def _interrupt(*_: object) -> NoReturn:
 def _check_variables(given: Iterable[str]) -> None:
     """Raise InvalidCommand for a mistyped `blueprint=NAME`: the default would be built in its place."""
     for name in given:
-        if name != "blueprint":
-            raise InvalidCommand(f"there is no variable {name!r}\n  -> The only one is blueprint=NAME.")
+        if name not in _VARIABLES:
+            known = " and ".join(f"{each}=NAME" for each in _VARIABLES)
+            raise InvalidCommand(f"there is no variable {name!r}\n  -> There are {known}.")
 
 
 def _check_names(wanted: Sequence[str], known: Sequence[str]) -> None:

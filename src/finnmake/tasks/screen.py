@@ -24,6 +24,8 @@ class Screen:
         self._watch: threading.Thread | None = None
         self._loading = False
         self.started = time.monotonic()
+        #: Where FINN is loaded; empty for this machine as it is.
+        self.place = ""
         #: Steps that ran.
         self.ran = 0
         self._built_of = 0
@@ -56,7 +58,7 @@ class Screen:
             if event == "run":
                 self._running[task] = (name, time.monotonic())
         if first_load:
-            self.line("loading FINN, once a run (2 to 8 s)")
+            self.line(f"loading FINN{self.place and ' '}{self.place}, once a run (2 to 8 s)")
         elif event == "done":
             self.line(f"{task:<24} {name:<36} {seconds:8.2f} s")
         elif event == "run":

@@ -6,7 +6,6 @@ import atexit
 import fcntl
 import functools
 import os
-import tomllib
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -18,9 +17,12 @@ from finnmake.blueprint.loader import forge, resolve_blueprint
 from finnmake.blueprint.space import DesignSpace
 from finnmake.blueprint.tables import FinnCatalog
 from finnmake.engine.pool import PoolSettings, WorkerPool
+from finnmake.engine.processes import owner_name
 from finnmake.engine.realize import Engine
+from finnmake.engine.runtime import Places
+from finnmake.engine.runtime.choose import Ground, choose
 from finnmake.engine.store import Store, default_root
-from finnmake.engine.toolchain import Toolchain, identify, variables
+from finnmake.engine.toolchain import Toolchain
 from finnmake.errors import FinnmakeError, Location, PluginError, WorkspaceError
 from finnmake.explore.configs import iter_configs
 from finnmake.explore.tree import ExecutionTree, Segment, execution_tree
@@ -28,6 +30,7 @@ from finnmake.plugins.catalog import PluginCatalog
 from finnmake.records import BuildConfig
 from finnmake.runner import devices
 from finnmake.runner.build import BuildRunner, Reads
+from finnmake.settings import Settings, read_settings
 from finnmake.tasks.checker import DIGESTS
 from finnmake.tasks.screen import Screen
 
@@ -86,25 +89,9 @@ class Workspace:
         self._lock_file: Any = None
 
     @functools.cached_property
-    def settings(self) -> dict[str, Any]:
-        """The table `[tool.finnmake]` of pyproject.toml."""
-        path = self.root / "pyproject.toml"
-        try:
-            table = tomllib.loads(path.read_text()).get("tool", {}).get("finnmake", {})
-        except FileNotFoundError:
-            return {}
-        except tomllib.TOMLDecodeError as error:
-            raise WorkspaceError(
-                f"not a TOML file: {error}", where=Location(path=path), cure="Correct it."
-            ) from error
-        unknown = sorted(set(table) - {"blueprint"})
-        if unknown:
-            raise WorkspaceError(
-                f"unknown key {unknown[0]!r}",
-                where=Location(path=path, key="tool.finnmake"),
-                cure="Known keys: blueprint.",
-            )
-        return dict(table)
+    def settings(self) -> Settings:
+        """The table `[tool.finnmake]` of pyproject.toml. Raises WorkspaceError."""
+        return read_settings(self.root)
 
     @functools.cached_property
     def names(self) -> Names:
@@ -119,7 +106,7 @@ class Workspace:
     @functools.cached_property
     def space(self) -> DesignSpace:
         """The blueprint asked for (`doit blueprint=NAME`), else the one named in pyproject.toml."""
-        wanted = get_var("blueprint") or self.settings.get("blueprint")
+        wanted = get_var("blueprint") or self.settings.blueprint
         if not wanted:
             raise WorkspaceError(
                 "no blueprint is named",
@@ -153,17 +140,41 @@ class Workspace:
         return self.root / "builds" / self.space.name
 
     @functools.cached_property
+    def ground(self) -> Ground:
+        """Where the steps run, and the toolchain that they find there. Raises FinnmakeError."""
+        asked = get_var("runtime") or os.environ.get("FINNMAKE_RUNTIME")
+        return choose(asked, self.settings, self.root, default_root(), self.digests, self.screen.line)
+
+    @property
     def toolchain(self) -> Toolchain:
-        """The toolchain identity of this process."""
-        return identify(self.digests)
+        """The toolchain identity."""
+        return self.ground.toolchain
+
+    @property
+    def places(self) -> Places:
+        """The folders of a build, on this machine."""
+        return Places(default_root(), self.root, self.plugins)
+
+    @property
+    def inside(self) -> Places:
+        """The folders as steps see them."""
+        return self.ground.runtime.inside(self.places)
 
     @functools.cached_property
     def runner(self) -> BuildRunner:
-        """The build runner, on a store and a pool that are opened here. Raises StoreError."""
-        store = Store(default_root()).open()
+        """The build runner, on a store and a pool that are opened here. Raises FinnmakeError."""
+        self.screen.place = self.ground.runtime.described
+        store = Store(self.places.store).open()
         store.sweep()
         pool = WorkerPool(
-            PoolSettings(_ADAPTERS[self.space.backend], store.root, self.root, self.plugins, variables())
+            PoolSettings(
+                _ADAPTERS[self.space.backend],
+                self.places,
+                self.ground.environment,
+                self.ground.tools,
+                owner_name(),
+            ),
+            self.ground.runtime,
         )
         atexit.register(pool.close)
         engine = Engine(store, pool, self.root, self.toolchain, self.digests)

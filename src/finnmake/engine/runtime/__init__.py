@@ -1,0 +1,98 @@
+"""Where the worker process runs: on the machine as it is, in a container, or in a sandbox. One interface."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+#: Where the store and the project lie in every container and sandbox, on every machine.
+STORE = Path("/var/cache/finnmake")
+PROJECT = Path("/workspace")
+
+#: The Python environment of the image.
+IMAGE_PYTHON = Path("/opt/finnmake")
+
+#: The package `finnmake` itself, which the worker imports wherever it runs.
+PACKAGE = Path(__file__).resolve().parents[2]
+
+#: Environment variable -> value: what a worker sees besides what the pool gives it.
+Environment = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Places:
+    """The folders of a build: the store, the project and its plugins, and the Python environment."""
+
+    store: Path
+    project: Path
+    plugins: Path
+    python: Path = Path(sys.prefix)
+
+    def inside(self, python: Path) -> Places:
+        """The same folders as a container or sandbox sees them, with its own Python."""
+        return Places(STORE, PROJECT, PROJECT / self.plugins.relative_to(self.project), python)
+
+    @property
+    def fixed(self) -> list[str]:
+        """Those that code generation writes into its files: a result that holds them has them as inputs."""
+        return [str(self.store), str(self.python)]
+
+
+@dataclass(frozen=True)
+class Obituary:
+    """Why a worker is no more, as far as is known: a sentence, and whether memory ran out."""
+
+    why: str = ""
+    memory: bool = False
+
+
+class WorkerProcess(Protocol):
+    """A worker that was started, and the control socket to it."""
+
+    @property
+    def control(self) -> socket.socket:
+        """Datagrams to and from the worker (SOCK_SEQPACKET), descriptors with them."""
+
+    def last_words(self) -> str:
+        """The last line that it wrote to standard error; empty where there is none."""
+
+    def obituary(self) -> Obituary:
+        """Why it ended; waits a moment for it to end."""
+
+    def end(self, patience: float) -> None:
+        """Close the control socket, give it `patience` seconds to end, and make sure that nothing is left."""
+
+
+class Runtime(Protocol):
+    """Starts workers, and single commands, in the environment in which steps run."""
+
+    @property
+    def name(self) -> str:
+        """One of `settings.RUNTIMES`, less auto."""
+
+    @property
+    def described(self) -> str:
+        """Where a worker is, as in "loading FINN …": empty for this machine as it is."""
+
+    def inside(self, places: Places) -> Places:
+        """The folders as a worker sees them."""
+
+    def start(self, places: Places, settings: Mapping[str, Any], environment: Environment) -> WorkerProcess:
+        """Start a worker.
+
+        Args:
+            places: the folders on this machine.
+            settings: what the worker program is told, JSON values.
+
+        Raises WorkerError.
+        """
+
+    def probe(self, command: Sequence[str]) -> str:
+        """What a command prints, errors included, run where steps run.
+
+        Raises OSError, subprocess.CalledProcessError or subprocess.TimeoutExpired when it fails.
+        """

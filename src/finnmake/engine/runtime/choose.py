@@ -1,0 +1,207 @@
+"""Which runtime a project's steps run in, and the toolchain that they find there."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from finnmake.engine.files import FileDigests
+from finnmake.engine.licence import LICENCE_VARIABLES
+from finnmake.engine.runtime import IMAGE_PYTHON, Runtime
+from finnmake.engine.runtime.local import LocalRuntime
+from finnmake.engine.toolchain import Toolchain, digest_sources, identify, installed, variables
+from finnmake.errors import ContainerError, Location, ToolError, WorkspaceError
+from finnmake.hashing import digest_bytes, digest_value
+from finnmake.settings import RUNTIMES, Settings
+
+if TYPE_CHECKING:
+    from finnmake.engine.vivado import Installation
+
+# What only containers or Vivado need is imported where it is used: most runs need neither.
+
+#: What the image says of itself.
+_DESCRIPTION = IMAGE_PYTHON / "image.json"
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What steps stand on.
+
+    Attributes:
+        runtime: where they run.
+        toolchain: its identity, part of every key.
+        environment: variables for them.
+        tools: folders of installed tools.
+    """
+
+    runtime: Runtime
+    toolchain: Toolchain
+    environment: Mapping[str, str]
+    tools: Sequence[Path]
+
+
+def choose(
+    asked: str | None,
+    settings: Settings,
+    root: Path,
+    store: Path,
+    digests: FileDigests,
+    say: Callable[[str], None],
+) -> Ground:
+    """The ground for a project's steps.
+
+    Args:
+        asked: a runtime that goes before the settings' own.
+        store: the store's folder; answers of Vivado about its version are kept there.
+        say: told, in a line, why `auto` does not use the container that is pinned.
+
+    Raises WorkspaceError, ContainerError, ToolError.
+    """
+    name = _checked(asked) if asked else settings.runtime
+    tools, deps = _tools(settings), _deps(settings)
+    image, pinned = _image(name, settings, root, say)
+    runtime = _runtime(name, image, settings, tools)
+    contained = runtime.name != "local"
+    seen = variables(contained=contained, vivado=tools is not None, deps=deps is not None)
+    toolchain = identify(
+        pinned or installed(digests),
+        digests,
+        variables=seen,
+        image=image or _own_image(root),
+        tools={
+            **_described(tools, runtime, store / "tools" / digest_value("place", [runtime.name, image])[:16]),
+            **({"finn_deps": digest_sources(deps, digests)} if deps else {}),
+        },
+        share=settings.toolchain.share,
+    )
+    licence = {} if tools else {name: os.environ[name] for name in LICENCE_VARIABLES if os.environ.get(name)}
+    environment = {
+        **seen,
+        **({} if contained else licence),
+        **(tools.environment if tools else {}),
+        **({"FINN_DEPS": str(deps)} if deps else {}),
+    }
+    folders = [*(tools.folders if tools else ()), *([deps] if deps else ())]
+    return Ground(runtime, toolchain, environment, folders)
+
+
+def _checked(name: str) -> str:
+    if name not in RUNTIMES:
+        raise WorkspaceError(
+            f"there is no runtime {name!r}",
+            where=Location(key="runtime (command line or FINNMAKE_RUNTIME)"),
+            cure=f"There are {', '.join(RUNTIMES)}.",
+        )
+    return name
+
+
+def _tools(settings: Settings) -> Installation | None:
+    if settings.toolchain.vivado is None:
+        return None
+    from finnmake.engine import vivado
+
+    return vivado.find(settings.toolchain, os.environ)
+
+
+def _deps(settings: Settings) -> Path | None:
+    """The folder of FINN's dependencies, which the settings name. Raises ToolError."""
+    deps = settings.toolchain.deps
+    if deps is not None and not deps.is_dir():
+        raise ToolError(
+            f"there is no folder {deps}",
+            where=Location(key="tool.finnmake.toolchain.deps"),
+            cure="Name the folder that holds finn-hlslib, as FINN's own installation fetches it.",
+        )
+    return deps
+
+
+def _image(
+    name: str, settings: Settings, root: Path, say: Callable[[str], None]
+) -> tuple[str, Mapping[str, Any] | None]:
+    """The pinned image and the toolchain in it, where it is to be used. Raises ContainerError."""
+    if name not in ("auto", "container"):
+        return "", None
+    if _inside_image():
+        if name == "container":
+            raise ContainerError(
+                "this is the container already",
+                cure="Say runtime=local here, or nothing: the result is the same.",
+            )
+        return "", None
+    from finnmake.engine.runtime import image_lock
+
+    if name == "auto" and not image_lock.pins(root):
+        return "", None
+    from finnmake.engine import image_files
+    from finnmake.engine.runtime.client import find_engine
+
+    try:
+        digests = image_files.digests(root, settings)
+        pinned = image_lock.check(image_lock.read(root), digests, find_engine())
+    except ContainerError as error:
+        if name == "container":
+            raise
+        say(f"not in the container: {error.message} (runtime=container says more)")
+        return "", None
+    return pinned.id, pinned.toolchain
+
+
+def _runtime(name: str, image: str, settings: Settings, tools: Installation | None) -> Runtime:
+    limits, deps = settings.container, settings.toolchain.deps
+    if image or name == "bwrap":
+        _check_mounts(limits.mounts)
+    if deps is not None:
+        limits = replace(limits, mounts=(*limits.mounts, deps))
+    if image:
+        from finnmake.engine import vivado
+        from finnmake.engine.runtime.container import ContainerRuntime
+
+        if tools:
+            vivado.check_network(tools, limits.network)
+        return ContainerRuntime(image, limits, tools)
+    if name == "bwrap":
+        from finnmake.engine.runtime.bwrap import BwrapRuntime
+
+        return BwrapRuntime(limits, tools)
+    return LocalRuntime(tools)
+
+
+def _check_mounts(mounts: Sequence[Path]) -> None:
+    """Raise WorkspaceError for one that is not there: docker would make a folder of that name."""
+    for path in mounts:
+        if not path.exists():
+            raise WorkspaceError(
+                f"there is no {path}",
+                where=Location(key="tool.finnmake.container.mounts"),
+                cure="Correct the path, or take it out of the list.",
+            )
+
+
+def _described(tools: Installation | None, runtime: Runtime, cache: Path) -> dict[str, Any]:
+    if tools is None:
+        return {}
+    from finnmake.engine import vivado
+
+    return vivado.identity(tools, vivado.versions(tools, runtime.probe, cache))
+
+
+def _inside_image() -> bool:
+    return sys.prefix == str(IMAGE_PYTHON) and _DESCRIPTION.exists()
+
+
+def _own_image(root: Path) -> str:
+    """The image that this process runs in: the pinned id where it is that one, else what tells it apart."""
+    if not _inside_image():
+        return ""
+    from finnmake.engine.runtime import image_lock
+
+    text = _DESCRIPTION.read_bytes()
+    pinned = image_lock.read(root).image if image_lock.pins(root) else None
+    if pinned is not None and pinned.fingerprint == image_lock.fingerprint(json.loads(text)):
+        return pinned.id
+    return f"described by {digest_bytes(text)}"

@@ -1,0 +1,325 @@
+"""The runtime `container`: one warm worker in a container of the pinned image, for the whole run.
+
+The container has no network, no capabilities, a root that cannot be written, and of this machine's files only
+the store, the project and the tools. The control socket is a Unix socket in a folder that is mounted; it is
+gone before the first step runs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from finnmake.engine.processes import owner_ended, owner_name
+from finnmake.engine.runtime import IMAGE_PYTHON, PACKAGE, Environment, Obituary, Places
+from finnmake.engine.runtime.client import Engine, Traits, connect, errors, find_engine, traits
+from finnmake.engine.store import Store
+from finnmake.engine.vivado import Installation
+from finnmake.errors import ContainerError
+from finnmake.settings import ContainerSettings
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.containers import Container
+
+#: On every container of finnmake's: who started it (`processes.owner_name`), and on whose store it works.
+OWNER = "finnmake.owner"
+STORE_LABEL = "finnmake.store"
+
+#: Where the folder of the control socket, and the package `finnmake`, are mounted.
+_RUN = IMAGE_PYTHON / "run"
+_SOURCE = IMAGE_PYTHON / "src"
+
+_PYTHON = str(IMAGE_PYTHON / "bin/python")
+
+#: Runs the worker with finnmake's source in front; not by a variable, which what steps start would inherit.
+#: Variables that one engine sets and another does not are taken away.
+_BOOT = f"""
+import os, sys
+for name in ("container", "HOSTNAME", "TERM"):
+    os.environ.pop(name, None)
+sys.path.insert(0, {str(_SOURCE)!r})
+from finnmake.engine.worker import main
+main()
+"""
+
+#: For a container to start and its worker to connect, and for a command to end (seconds).
+_START_SECONDS = 60.0
+_PROBE_SECONDS = 120.0
+
+#: For an engine to give up a container that is about to end (seconds).
+_REMOVE_SECONDS = 10.0
+
+
+class ContainerProcess:
+    """A worker in a container."""
+
+    def __init__(self, container: Container, control: socket.socket, store: Store, owner: str) -> None:
+        self._container = container
+        self._control = control
+        self._store = store
+        self._owner = owner
+
+    @property
+    def control(self) -> socket.socket:
+        """The control socket."""
+        return self._control
+
+    @property
+    def id(self) -> str:
+        """The container's id."""
+        return str(self._container.id)
+
+    def last_words(self) -> str:
+        """The last line that the container wrote."""
+        return _last_words(self._container)
+
+    def obituary(self) -> Obituary:
+        """Why the container ended."""
+        deadline = time.monotonic() + 5.0
+        with suppress(ContainerError), errors("look at the container"):
+            while time.monotonic() < deadline:
+                self._container.reload()
+                state = self._container.attrs["State"]
+                if state["Status"] != "running":
+                    code = state["ExitCode"]
+                    if state.get("OOMKilled"):
+                        return Obituary("the container's memory ran out", memory=True)
+                    return Obituary(f"its container ended with exit code {code}" + _signal(code))
+                time.sleep(0.1)
+            return Obituary("its container does not answer")
+        return Obituary("its container cannot be reached, as the engine is gone")
+
+    def end(self, patience: float) -> None:
+        """End the container and remove it, and what the worker had in the store's `tmp`.
+
+        Where the engine is gone the container ends by itself, as its control socket is closed; the next run
+        removes it.
+        """
+        self._control.close()
+        with suppress(ContainerError):
+            _remove(self._container)
+        with suppress(OSError):
+            self._store.sweep_owner(self._owner)
+
+
+class ContainerRuntime:
+    """Steps run in containers of one image.
+
+    Args:
+        image: id of the image.
+        limits: memory, processors, processes, network, and folders to mount.
+        tools: Vivado, where there is one.
+    """
+
+    name = "container"
+
+    def __init__(self, image: str, limits: ContainerSettings, tools: Installation | None = None) -> None:
+        self.described = f"in a container of {image[:19]}"
+        self._image = image
+        self._limits = limits
+        self._tools = tools
+
+    def inside(self, places: Places) -> Places:
+        """The folders as a container sees them: the same on every machine."""
+        return places.inside(IMAGE_PYTHON)
+
+    def start(
+        self, places: Places, settings: Mapping[str, Any], environment: Environment
+    ) -> ContainerProcess:
+        """Start a worker. Raises ContainerError."""
+        engine = find_engine()
+        client = connect(engine)
+        clean_up(client)
+        inside, store, owner = self.inside(places), Store(places.store), owner_name()
+        folder = store.new_folder()
+        mounts = {
+            str(places.store): (str(inside.store), "rw"),
+            str(places.project): (str(inside.project), "ro"),
+            str(PACKAGE): (str(_SOURCE / PACKAGE.name), "ro"),
+            str(folder): (str(_RUN), "ro"),
+        }
+        command = [_PYTHON, "-P", "-c", _BOOT, str(_RUN / "control"), json.dumps(settings)]
+        with ExitStack() as stack:
+            stack.callback(folder.rmdir)
+            stack.callback((folder / "control").unlink, missing_ok=True)
+            listener = stack.enter_context(_listen(folder))
+            labels = {OWNER: owner, STORE_LABEL: str(places.store)}
+            container = self._create(engine, client, command, mounts, environment, labels)
+            failed = stack.enter_context(ExitStack())
+            failed.callback(_remove, container)
+            with errors("start the container"):
+                container.start()
+            control = _accept(listener, container)
+            failed.pop_all()
+        return ContainerProcess(container, control, store, owner)
+
+    def probe(self, command: Sequence[str]) -> str:
+        """What a command prints, in a container of its own. Raises ContainerError, or as `vivado.ask`."""
+        engine = find_engine()
+        labels = {OWNER: owner_name()}
+        container = self._create(engine, connect(engine), command, {}, {}, labels)
+        try:
+            with errors("run a command in a container"):
+                container.start()
+            code = _wait(container, _PROBE_SECONDS)
+            with errors("read what a command printed"):
+                said = container.logs().decode(errors="replace")
+        finally:
+            _remove(container)
+        if code is None:
+            raise subprocess.TimeoutExpired(list(command), _PROBE_SECONDS, said)
+        if code:
+            raise subprocess.CalledProcessError(code, list(command), said)
+        return said
+
+    def _create(
+        self,
+        engine: Engine,
+        client: DockerClient,
+        command: Sequence[str],
+        mounts: Mapping[str, tuple[str, str]],
+        environment: Environment,
+        labels: Mapping[str, str],
+    ) -> Container:
+        options = {**self._confined(engine, traits(client)), **self._seen(mounts, environment)}
+        with errors("make a container"):
+            return client.containers.create(self._image, list(command), labels=dict(labels), **options)
+
+    def _confined(self, engine: Engine, known: Traits) -> dict[str, Any]:
+        """What a container may: nothing but what the limits say."""
+        options: dict[str, Any] = {
+            "user": f"{os.getuid()}:{os.getgid()}",
+            "network_mode": self._limits.network,
+            "read_only": True,
+            # podman would mount the others so that they can be written
+            "tmpfs": {"/tmp": f"size={self._limits.tmp},mode=1777,exec", "/var/tmp": "ro", "/run": "ro"},
+            "pids_limit": self._limits.pids,
+            "cap_drop": ["ALL"],
+            "security_opt": ["no-new-privileges:true"],
+        }
+        if self._limits.memory is not None:
+            options.update(mem_limit=self._limits.memory, memswap_limit=self._limits.memory)
+        if self._limits.cpus is not None:
+            options["nano_cpus"] = int(self._limits.cpus * 10**9)
+        if known.selinux:
+            options["security_opt"].append("label=disable")  # what is mounted is not labelled for containers
+        if known.rootless:  # the engine's own user is root inside, unless podman is told to keep it
+            options.update({"userns_mode": "keep-id"} if engine.kind == "podman" else {"user": "0:0"})
+        return options
+
+    def _seen(self, mounts: Mapping[str, tuple[str, str]], environment: Environment) -> dict[str, Any]:
+        """What a container sees of this machine."""
+        variables = {"FINNMAKE_WORKER": "1", "HOME": "/tmp", **environment}
+        read_only = list(self._limits.mounts)
+        if self._tools:
+            read_only += [*self._tools.folders, *self._tools.licence_files]
+            variables.update(self._tools.environment, FINNMAKE_VIVADO=str(self._tools.path))
+        volumes = {str(path): {"bind": str(path), "mode": "ro"} for path in read_only}
+        volumes.update({path: {"bind": bind, "mode": mode} for path, (bind, mode) in mounts.items()})
+        return {
+            "environment": variables,
+            "volumes": volumes,
+            "working_dir": "/",
+            "hostname": "finnmake",
+            "healthcheck": {"test": ["NONE"]},
+        }
+
+
+def clean_up(client: DockerClient) -> None:
+    """Remove containers whose runs have ended without doing so, and what their workers left in the store."""
+    with errors("look for containers of earlier runs"):
+        found = client.containers.list(all=True, filters={"label": OWNER}, ignore_removed=True)
+    for container in found:
+        owner = container.labels.get(OWNER, "")
+        if container.status not in ("exited", "dead") and not owner_ended(owner):
+            continue
+        with suppress(ContainerError):
+            _remove(container)
+        store = container.labels.get(STORE_LABEL)
+        if store and owner_ended(owner):
+            with suppress(OSError):
+                Store(Path(store)).sweep_owner(owner)
+
+
+def _listen(folder: Path) -> socket.socket:
+    """A socket at `control` in the folder, through whose descriptor the name is short enough for any path."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        listener.bind(f"/proc/self/fd/{descriptor}/control")
+    finally:
+        os.close(descriptor)
+    listener.listen(1)
+    return listener
+
+
+def _accept(listener: socket.socket, container: Container) -> socket.socket:
+    """The worker's end of the control socket. Raises ContainerError where it does not come."""
+    deadline = time.monotonic() + _START_SECONDS
+    listener.settimeout(0.5)
+    while time.monotonic() < deadline:
+        with suppress(TimeoutError):
+            return listener.accept()[0]
+        with errors("look at the container"):
+            container.reload()
+        if container.status in ("exited", "dead"):
+            said = _last_words(container) or "it said nothing"
+            raise ContainerError(
+                f"the container ended before its worker began: {said}",
+                cure="Check the image with `doit image`; if it is right, look at the engine's log.",
+            )
+    raise ContainerError(
+        f"the container's worker does not answer ({_START_SECONDS:.0f} s)", cure="Restart the engine."
+    )
+
+
+def _wait(container: Container, seconds: float) -> int | None:
+    """The exit code of a container, None where it has not ended in time. Raises ContainerError."""
+    import requests
+
+    deadline = time.monotonic() + seconds
+    with errors("wait for a container"):
+        while (left := deadline - time.monotonic()) > 0:
+            with suppress(requests.ConnectionError, requests.Timeout):
+                return int(container.wait(timeout=max(0.1, min(left, 20.0)))["StatusCode"])
+            container.reload()  # raises where it is the engine that is gone
+    return None
+
+
+def _remove(container: Container) -> None:
+    """Kill and remove a container, which may be gone already. Raises ContainerError.
+
+    One that is just ending by itself can be neither killed nor removed for a moment.
+    """
+    import docker.errors
+
+    deadline = time.monotonic() + _REMOVE_SECONDS
+    with errors("remove the container"):
+        while True:
+            try:
+                return container.remove(force=True)
+            except docker.errors.NotFound:
+                return
+            except docker.errors.APIError:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(0.05)
+
+
+def _last_words(container: Container) -> str:
+    with suppress(ContainerError), errors("read what the container wrote"):
+        lines = container.logs(tail=20).decode(errors="replace").strip().splitlines()
+        return str(lines[-1]) if lines else ""
+    return ""
+
+
+def _signal(code: int) -> str:
+    return f" (killed by signal {code - 128})" if code > 128 else ""

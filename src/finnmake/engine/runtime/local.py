@@ -1,0 +1,135 @@
+"""The runtime `local`: the worker is a process of this machine, in the Python that runs finnmake."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING, Any
+
+from finnmake.engine.runtime import Environment, Obituary, Places
+from finnmake.errors import WorkerError
+
+if TYPE_CHECKING:
+    from finnmake.engine.vivado import Installation
+
+
+class Process:
+    """A worker in a process of this machine."""
+
+    def __init__(self, process: subprocess.Popen[bytes], control: socket.socket, errors: IO[bytes]) -> None:
+        self._process = process
+        self._control = control
+        self._errors = errors
+
+    @property
+    def control(self) -> socket.socket:
+        """The control socket."""
+        return self._control
+
+    @property
+    def pid(self) -> int:
+        """The worker's process id."""
+        return self._process.pid
+
+    def last_words(self) -> str:
+        """The last line that it wrote to standard error."""
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else ""
+
+    def obituary(self) -> Obituary:
+        """Why it ended."""
+        with suppress(subprocess.TimeoutExpired):
+            code = self._process.wait(timeout=2)
+            if code < 0:
+                return Obituary(f"it was killed by signal {-code}")
+        return Obituary()
+
+    def end(self, patience: float) -> None:
+        """End the process."""
+        self._control.close()
+        self._errors.close()
+        try:
+            self._process.wait(timeout=patience)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def launch(
+    before: Sequence[str], settings: Mapping[str, Any], environment: Mapping[str, str], cure: str
+) -> Process:
+    """Start the worker program as a child of this process, with `before` in front of its command line.
+
+    Raises WorkerError, with `cure`.
+    """
+    mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    errors = tempfile.TemporaryFile()  # noqa: SIM115 (as long as the process)
+    program = [
+        sys.executable,
+        "-P",
+        "-m",
+        "finnmake.engine.worker",
+        str(theirs.fileno()),
+        json.dumps(settings),
+    ]
+    with theirs:
+        try:
+            process = subprocess.Popen(
+                [*before, *program],
+                pass_fds=[theirs.fileno()],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                start_new_session=True,
+            )
+        except OSError as error:
+            mine.close()
+            errors.close()
+            raise WorkerError(f"the worker cannot be started: {error}", cure=cure) from error
+    return Process(process, mine, errors)
+
+
+class LocalRuntime:
+    """Steps run on this machine, with its system libraries and as this user."""
+
+    name = "local"
+    described = ""
+
+    def __init__(self, tools: Installation | None = None) -> None:
+        self._tools = tools
+
+    def inside(self, places: Places) -> Places:
+        """The folders as they are."""
+        return places
+
+    def start(self, places: Places, settings: Mapping[str, Any], environment: Environment) -> Process:
+        """Start a worker. Raises WorkerError."""
+        path = {"PATH": os.environ["PATH"]} if "PATH" in os.environ else {}
+        return launch(
+            self._wrapped([]),
+            settings,
+            {**path, **environment},
+            "Remove .venv and run ./doitw again: it installs the toolchain anew.",
+        )
+
+    def probe(self, command: Sequence[str]) -> str:
+        """What a command prints. Raises as `vivado.ask` does."""
+        from finnmake.engine import vivado
+
+        return vivado.ask(self._wrapped(command))
+
+    def _wrapped(self, command: Sequence[str]) -> Sequence[str]:
+        """The command in the tools' environment, where there are tools."""
+        if self._tools is None:
+            return command
+        from finnmake.engine import vivado
+
+        return vivado.wrap(self._tools, command)
