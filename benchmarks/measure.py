@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import resource
 import shutil
 import statistics
@@ -19,6 +21,25 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 #: What a user's clone holds besides the package.
 _PARTS = ("dodo.py", "pyproject.toml", "blueprints", "models", "plugins", "templates")
+
+#: A sweep of 24 configurations.
+SWEEP = {
+    "fpga_part": ["xc7z020clg400-1", "xczu3eg-sbva484-1-e"],
+    "synth_clk_period_ns": [4.0, 5.0, 8.0, 10.0],
+    "target_fps": [10000, 100000, 1000000],
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table. `ratio` is finnmake's figure over the peer's, or the peer's over finnmake's."""
+
+    what: str
+    ours: str
+    peer: str
+    ratio: str
+    goal: str
+    met: bool
 
 
 @dataclass(frozen=True)
@@ -53,6 +74,36 @@ def run(command: Sequence[str], cwd: Path, **variables: str) -> Cost:
             sys.exit(f"{' '.join(command)} failed:\n{output.read()}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return Cost(wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, peak)
+
+
+def until(line: str, command: Sequence[str], cwd: Path, **variables: str) -> Cost:
+    """Run a command that must succeed; the cost is the time until it writes a line with that pattern."""
+    started = time.monotonic()
+    found, said = None, []
+    with subprocess.Popen(
+        command,
+        cwd=cwd,
+        env={**os.environ, **variables},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        for each in process.stdout:
+            said.append(each)
+            if found is None and re.search(line, each):
+                found = time.monotonic() - started
+    if process.returncode or found is None:
+        sys.exit(f"{' '.join(command)} failed, or wrote no line {line}:\n{''.join(said)}")
+    return Cost(found, 0, 0)
+
+
+def finnmake(project: Path, store: Path, *arguments: str, **variables: str) -> Cost:
+    """finnmake's command line, without `doitw`'s own few milliseconds."""
+    return run(
+        [sys.executable, "-m", "finnmake", *arguments], project, FINNMAKE_STORE=str(store), **variables
+    )
 
 
 def _peak_mb(pid: int) -> float:
@@ -100,6 +151,14 @@ def project_in(folder: Path) -> Path:
         else:
             shutil.copy2(source, project)
     return project
+
+
+def sweep_blueprint(project: Path) -> None:
+    """Write the blueprint of the sweep and make it the default."""
+    text = {"name": "sweep", "model": "../models/digits_mlp_w2a2.onnx", "design_space": {"config": SWEEP}}
+    (project / "blueprints" / "sweep.yaml").write_text(json.dumps(text))
+    settings = project / "pyproject.toml"
+    settings.write_text(settings.read_text().replace("blueprints/digits.yaml", "blueprints/sweep.yaml"))
 
 
 def machine() -> str:

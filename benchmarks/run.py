@@ -10,39 +10,34 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from measure import REPOSITORY, Cost, alternate, machine, median, project_in, run, scratch
+from container import CONTAINER, container
+from measure import (
+    REPOSITORY,
+    SWEEP,
+    Cost,
+    Row,
+    alternate,
+    finnmake,
+    machine,
+    median,
+    project_in,
+    run,
+    scratch,
+    sweep_blueprint,
+)
 
 RESULTS = REPOSITORY / "benchmarks" / "RESULTS.md"
-
-#: A sweep of 24 configurations.
-SWEEP = {
-    "fpga_part": ["xc7z020clg400-1", "xczu3eg-sbva484-1-e"],
-    "synth_clk_period_ns": [4.0, 5.0, 8.0, 10.0],
-    "target_fps": [10000, 100000, 1000000],
-}
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table. `ratio` is finnmake's figure over the peer's, or the peer's over finnmake's."""
-
-    what: str
-    ours: str
-    peer: str
-    ratio: str
-    goal: str
-    met: bool
 
 
 def main() -> int:
     """Run the benchmarks that were asked for and print the table."""
     parser = argparse.ArgumentParser(prog="./doitw bench", description=__doc__)
     parser.add_argument("--runs", type=int, default=5, help="runs of each measurement (default 5)")
-    parser.add_argument("--only", choices=sorted(BENCHMARKS), help="one benchmark alone")
+    parser.add_argument("--only", choices=sorted([*BENCHMARKS, CONTAINER]), help="one benchmark alone")
+    parser.add_argument("--base", help="what the image of the container benchmark starts from, by name")
     parser.add_argument("--write", action="store_true", help="write the table to benchmarks/RESULTS.md")
     asked = parser.parse_args()
     if asked.runs < 1 or (asked.write and asked.only):
@@ -52,10 +47,15 @@ def main() -> int:
         if asked.only in (None, name):
             print(f"{name} …", file=sys.stderr, flush=True)
             rows += benchmark(asked.runs)
-    table = "\n".join(_lines(rows))
-    print(table)
+    table = "\n".join(_lines(rows)) if rows else ""
+    told = ""
+    if asked.only in (None, CONTAINER):
+        print(f"{CONTAINER} …", file=sys.stderr, flush=True)
+        words, contained = container(asked.runs, asked.base)
+        told = "\n\n".join([words, *(["\n".join(_lines(contained))] if contained else [])])
+    print("\n\n".join(filter(None, [table, told])))
     if asked.write:
-        RESULTS.write_text(_document(asked.runs, table))
+        RESULTS.write_text(_document(asked.runs, table, told))
     return 0
 
 
@@ -69,7 +69,7 @@ def _lines(rows: list[Row]) -> Iterator[str]:
         )
 
 
-def _document(runs: int, table: str) -> str:
+def _document(runs: int, table: str, container_told: str) -> str:
     return f"""# Benchmark results
 
 Command: `./doitw bench --runs {runs} --write`. Machine: {machine()}.
@@ -80,15 +80,14 @@ fresh process (`benchmarks/peer_finn.py`); the 24 runs of the sweep's peer are e
 `models/digits_mlp_w2a2.onnx`.
 
 {table}
+
+## In the container
+
+{container_told}
 """
 
 
 # ways to build
-
-
-def finnmake(project: Path, store: Path, *arguments: str) -> Cost:
-    """finnmake's command line, without `doitw`'s own few milliseconds."""
-    return run([sys.executable, "-m", "finnmake", *arguments], project, FINNMAKE_STORE=str(store))
 
 
 def finn(project: Path, output: Path, flags: Mapping[str, Any], model: str = "digits_mlp_w2a2.onnx") -> Cost:
@@ -101,14 +100,6 @@ def configuration(project: Path, store: Path, name: str, config: str) -> dict[st
     """The flags of a configuration that was built, with its steps, for FINN."""
     built = json.loads((project / "builds" / name / config / "config.json").read_text())
     return {**built["config_flags"], "steps": list(built["build_steps"])}
-
-
-def sweep_blueprint(project: Path) -> None:
-    """Write the blueprint of the sweep and make it the default."""
-    text = {"name": "sweep", "model": "../models/digits_mlp_w2a2.onnx", "design_space": {"config": SWEEP}}
-    (project / "blueprints" / "sweep.yaml").write_text(json.dumps(text))
-    settings = project / "pyproject.toml"
-    settings.write_text(settings.read_text().replace("blueprints/digits.yaml", "blueprints/sweep.yaml"))
 
 
 # the benchmarks

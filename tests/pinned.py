@@ -58,7 +58,7 @@ def _bare(engine: Engine, folder: Path) -> Project:
 
 
 def _copy_of_pinned(engine: Engine, project: Project) -> None:
-    for name in ("docker", "Dockerfile", "docker/image.lock.json"):
+    for name in ("docker", "Dockerfile", ".devcontainer"):
         source = _pinned(engine).root / name
         if source.is_dir():
             shutil.copytree(source, project.root / name, dirs_exist_ok=True)

@@ -197,6 +197,27 @@ def test_what_is_said_already_stays_as_it_is() -> None:
         raise ContainerError("mine")
 
 
+@pytest.mark.parametrize(
+    ("user", "selinux", "known"), [(0, False, True), (1000, False, False), (0, True, False)]
+)
+def test_an_engine_of_another_user_or_with_selinux_is_asked_for_its_traits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: int, selinux: bool, known: bool
+) -> None:
+    enforce = tmp_path / "enforce"
+    if selinux:
+        enforce.touch()
+    monkeypatch.setattr(client, "_SELINUX", enforce)
+    monkeypatch.setattr(client, "_user_of", lambda path: user)
+    assert client.plain(client.Engine(tmp_path / "socket", "podman", "4", "1.41")) == known
+
+
+def test_who_listens_is_told_by_the_kernel(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "socket"))
+        listener.listen()
+        assert client._user_of(tmp_path / "socket") == os.getuid()
+
+
 def test_looking_for_a_socket_imports_no_sdk() -> None:
     program = (
         "import sys\nfrom finnmake.engine.runtime import client\nclient.socket_present()\n"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from finnmake.engine import image_files
-from finnmake.engine.runtime import image_lock
+from finnmake.engine.runtime import LOCK, image_lock
 from finnmake.engine.runtime.client import Engine
 from finnmake.engine.runtime.image_differences import differences
 from finnmake.engine.runtime.image_lock import ImageLock, Layer, PinnedImage
@@ -54,10 +54,10 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
 
 def test_the_same_lock_is_the_same_text(tmp_path: Path) -> None:
     image_lock.write(tmp_path, _LOCK)
-    text = (tmp_path / image_lock.LOCK).read_bytes()
+    text = (tmp_path / LOCK).read_bytes()
     shuffled = dict(reversed(_PINNED.system.items()))
     image_lock.write(tmp_path, replace(_LOCK, image=replace(_PINNED, system=shuffled)))
-    assert (tmp_path / image_lock.LOCK).read_bytes() == text
+    assert (tmp_path / LOCK).read_bytes() == text
     assert text.endswith(b"}\n")
 
 
@@ -106,7 +106,7 @@ def test_a_damaged_lock_is_told_with_its_key(
     tmp_path: Path, change: Callable[[dict[str, Any]], None], key: str
 ) -> None:
     image_lock.write(tmp_path, _LOCK)
-    path = tmp_path / image_lock.LOCK
+    path = tmp_path / LOCK
     value = json.loads(path.read_text())
     change(value)
     path.write_text(json.dumps(value))
@@ -120,7 +120,7 @@ def test_a_damaged_lock_is_told_with_its_key(
 @pytest.mark.parametrize("text", [b"", b"{", b"\xff\xfe", b"[]", b"null", b"<<<<<<< ours\n"])
 def test_a_lock_that_is_no_json_object_is_told(tmp_path: Path, text: bytes) -> None:
     image_lock.write(tmp_path, _LOCK)
-    (tmp_path / image_lock.LOCK).write_bytes(text)
+    (tmp_path / LOCK).write_bytes(text)
     with pytest.raises(WorkspaceError, match=r"not a JSON file|must be an object"):
         image_lock.read(tmp_path)
 

@@ -7,7 +7,6 @@ import shutil
 import signal
 import socket
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,8 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed"),
 ]
+
+SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGKILL]
 
 LOOK = """
 import json
@@ -82,6 +83,16 @@ def descendants(pid: int) -> set[int]:
     return found
 
 
+def ended(pids: set[int], seconds: float) -> bool:
+    """Whether all of these processes end within the time."""
+    deadline = time.monotonic() + seconds
+    while any(Path(f"/proc/{pid}").exists() for pid in pids):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
 def test_result_is_the_local_one(cold_build: tuple[Project, Run], tmp_path: Path) -> None:
     built, cold = cold_build
     project = Project.clone(tmp_path / "project", tmp_path / "store")
@@ -138,7 +149,9 @@ def test_mount_that_is_not_there(sandboxed: Project, tmp_path: Path) -> None:
     assert "tool.finnmake.container.mounts" in run.output
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda each: each.name
+)
 def test_nothing_is_left(sandboxed: Project, number: signal.Signals) -> None:
     dawdling(sandboxed, sleep=True)
     with sandboxed.start("build:config_001") as process:
@@ -147,15 +160,11 @@ def test_nothing_is_left(sandboxed: Project, number: signal.Signals) -> None:
         assert below
         process.send_signal(number)
         output, _ = process.communicate(timeout=30)
-    if number is signal.SIGKILL:
-        deadline = time.monotonic() + 10
-        while any(Path(f"/proc/{pid}").exists() for pid in below) and time.monotonic() < deadline:
-            time.sleep(0.05)
-    else:
+    assert ended(below, 10)
+    if number is not signal.SIGKILL:
         assert process.returncode == 130, output
         assert "stopped; what was done is kept" in output
         assert list((sandboxed.store / "tmp").glob("run-*")) == []
-    assert [pid for pid in below if Path(f"/proc/{pid}").exists()] == []
     dawdling(sandboxed, sleep=False)
     sandboxed.succeed("build:config_001")
     assert list((sandboxed.store / "tmp").glob("run-*")) == []

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from finnmake.engine.runtime import client, image_lock, images
+from finnmake.engine.runtime import LOCK, client, image_lock, images
 from tests.toy_image import ToyImage, engines, toy_image
 
 
@@ -90,14 +90,14 @@ def test_update_pins_and_then_the_image_is_here(toy: ToyImage) -> None:
     assert lock.image is not None
     assert f"pinned: {lock.image.id}, " in output.splitlines()[-1]
     assert " MB, " in output.splitlines()[-1]
-    text = (toy.root / image_lock.LOCK).read_bytes()
+    text = (toy.root / LOCK).read_bytes()
     code, output = toy.doit()
     assert code == 0, output
     assert output.startswith("the pinned image is here: sha256:")
     code, output = toy.doit("--update")
     assert code == 0, output
     assert "pinned already: " in output
-    assert (toy.root / image_lock.LOCK).read_bytes() == text
+    assert (toy.root / LOCK).read_bytes() == text
 
 
 @pytest.mark.container
@@ -132,14 +132,14 @@ def test_an_image_that_is_not_the_pinned_one(toy: ToyImage) -> None:
     """As when a package archive has moved on since the image was pinned."""
     toy.step("date +%N >/opt/finnmake/dash")
     assert toy.doit("--update")[0] == 0
-    text = (toy.root / image_lock.LOCK).read_bytes()
+    text = (toy.root / LOCK).read_bytes()
     toy.remove()
     code, output = toy.doit("--no-cache")
     assert code == 1
     assert "the image made here is not the pinned one" in output
     assert "\n  Debian package dash: pinned " in output
     assert "doit image --import" in output
-    assert (toy.root / image_lock.LOCK).read_bytes() == text
+    assert (toy.root / LOCK).read_bytes() == text
 
 
 @pytest.mark.container
@@ -170,7 +170,7 @@ def test_a_failing_build(toy: ToyImage) -> None:
     code, output = toy.doit("--update")
     assert code == 1
     assert "last words" in output
-    assert not (toy.root / image_lock.LOCK).exists()
+    assert not (toy.root / LOCK).exists()
 
 
 @pytest.mark.container
@@ -194,7 +194,7 @@ def test_a_build_that_is_stopped(toy: ToyImage, number: signal.Signals) -> None:
     assert "Traceback" not in output
     assert "stopped" in output
     assert client.find_image(toy.engine, images.tag(toy.digests)) is None
-    assert json.loads((toy.root / image_lock.LOCK).read_text())["image"] is None
+    assert json.loads((toy.root / LOCK).read_text())["image"] is None
     _wait_for(lambda: not _runs(mark))  # podman ends the step before it stops
     assert client.find_image(toy.engine, images.tag(toy.digests)) is None
 

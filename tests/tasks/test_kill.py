@@ -113,8 +113,10 @@ def survive(folder: Path, after_first_step: bool, delay: float, wanted: dict[str
     found += [f"{step} ran twice" for step in set(killed.steps) & set(run.steps)]
     if len(run.steps) != len(after) - len(before):
         found.append(f"{len(run.steps)} steps ran, {len(after) - len(before)} traces are new")
-    if contents(project.folder()) != wanted:
-        found.append("the outputs differ")
+    have = contents(project.folder())
+    differing = sorted(name for name in {*have, *wanted} if have.get(name) != wanted.get(name))
+    if differing:
+        found.append(f"the outputs differ: {', '.join(differing)}")
     found += problems(project)
     if not gone(project.store, 20):
         found.append("workers are left")

@@ -8,11 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from finnmake.engine.toolchain import LICENCES
 from finnmake.errors import Location, ToolError
 from finnmake.settings import NO_LICENCE
-
-#: Variables of the licence client, the one that it reads first coming first.
-LICENCE_VARIABLES = ("XILINXD_LICENSE_FILE", "LM_LICENSE_FILE")
 
 _KEY = "tool.finnmake.toolchain.licence"
 
@@ -39,11 +37,11 @@ def find_licence(written: str, environ: Mapping[str, str]) -> Licence:
     """
     if written == NO_LICENCE:
         return Licence({}, (), False)
-    named = {name: environ[name] for name in LICENCE_VARIABLES if environ.get(name, "").strip(" :;")}
-    sources = {LICENCE_VARIABLES[0]: written} if written else named
+    named = {name: environ[name] for name in LICENCES if environ.get(name, "").strip(" :;")}
+    sources = {LICENCES[0]: written} if written else named
     if not sources:
         raise ToolError(
-            f"Vivado has no licence: neither this setting nor {' nor '.join(LICENCE_VARIABLES)} names one",
+            f"Vivado has no licence: neither this setting nor {' nor '.join(LICENCES)} names one",
             where=Location(key=_KEY),
             cure='Write licence = "/…/Xilinx.lic" or "2100@server"; "none" is right for devices of the '
             "free edition.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import os
 import re
@@ -23,6 +22,8 @@ _EXPENDABLE = "500"
 
 def prctl(option: int, value: int) -> None:
     """Linux's prctl(2) with one argument; where the kernel lacks the option, nothing happens."""
+    import ctypes
+
     ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
 
 

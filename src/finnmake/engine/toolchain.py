@@ -56,6 +56,9 @@ _PATHS = (
     "PLATFORM_REPO_PATHS",
 )
 
+#: Where licences are, as their client asks: steps see them, and results do not depend on them.
+LICENCES = ("XILINXD_LICENSE_FILE", "LM_LICENSE_FILE")
+
 #: Where Vivado is, unless the project's settings say it.
 _VIVADO = ("XILINX_HLS", "XILINX_VITIS", "XILINX_VIVADO", "XILINX_XRT")
 
@@ -101,6 +104,11 @@ def variables(*, contained: bool, vivado: bool, deps: bool = False) -> dict[str,
     names = {*_SWITCHES, *(() if contained else _PATHS), *(() if contained or vivado else _VIVADO)}
     names -= {"FINN_DEPS"} if deps else set()
     return {name: os.environ[name] for name in sorted(names) if os.environ.get(name)}
+
+
+def licence_variables() -> dict[str, str]:
+    """Those variables of the environment that say where licences are."""
+    return {name: os.environ[name] for name in LICENCES if os.environ.get(name)}
 
 
 def installed(digests: FileDigests) -> dict[str, Any]:

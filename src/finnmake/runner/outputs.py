@@ -7,11 +7,13 @@ import os
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from finnmake.engine.realize import StepOutcome
 from finnmake.engine.store import Store
 from finnmake.errors import StepError
+
+if TYPE_CHECKING:
+    from finnmake.engine.realize import StepOutcome
 
 #: Where an analysis puts its file inside the step's output folder (see the adapter).
 _ANALYSES = "postprocessing/"

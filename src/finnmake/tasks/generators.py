@@ -233,7 +233,7 @@ def _task(
     def fresh(task: Any, values: Mapping[str, Any]) -> bool:
         kept = values.get(RECORD)
         try:
-            if is_fresh(kept, ws.toolchain.digest, content, ws.root, ws.digests, ws.inside.fixed):
+            if is_fresh(kept, ws.toolchain.digest, content, ws.root, ws.digests, ws.fixed):
                 return True
         except FinnmakeError as error:  # of the toolchain, where a command only asks for the state of tasks
             raise InvalidDodoFile(str(error)) from error

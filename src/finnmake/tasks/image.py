@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from doit.cmd_base import Command
 
 from finnmake.engine import image_files
-from finnmake.engine.runtime import image_archive, image_build, image_lock, images
+from finnmake.engine.runtime import LOCK, image_archive, image_build, image_lock, images
 from finnmake.engine.runtime.client import find_engine, find_image
 from finnmake.engine.runtime.image_differences import differences
 from finnmake.engine.runtime.image_lock import ImageLock, PinnedImage
@@ -115,7 +115,7 @@ class _Run:
         if changed:
             raise ContainerError(
                 f"the lock is out of date: {'; '.join(changed)}",
-                where=Location(path=Path(image_lock.LOCK)),
+                where=Location(path=Path(LOCK)),
                 cure=f"Undo the change, or make and pin a new image: {_UPDATE}",
             )
         if options["import_from"]:
@@ -144,7 +144,7 @@ class _Run:
         if pinned is None:
             self._done("made, and nothing is pinned", built)
             raise ContainerError(
-                "no image is pinned", where=Location(path=Path(image_lock.LOCK)), cure=f"Pin it: {_UPDATE}"
+                "no image is pinned", where=Location(path=Path(LOCK)), cure=f"Pin it: {_UPDATE}"
             )
         if built != pinned.id:
             self._say("looking into the image")
@@ -178,7 +178,7 @@ class _Run:
         if lock.image is None:
             raise ContainerError(
                 "no image is pinned, so none can be loaded",
-                where=Location(path=Path(image_lock.LOCK)),
+                where=Location(path=Path(LOCK)),
                 cure="Use the commit that pins the image in the file.",
             )
         size = image_archive.import_(self._engine, lock.image, images.tag(digests), path, self._say)

@@ -9,16 +9,13 @@ import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from doit import get_var
 
 from finnmake.blueprint.loader import forge, resolve_blueprint
 from finnmake.blueprint.space import DesignSpace
 from finnmake.blueprint.tables import FinnCatalog
-from finnmake.engine.pool import PoolSettings, WorkerPool
-from finnmake.engine.processes import owner_name
-from finnmake.engine.realize import Engine
 from finnmake.engine.runtime import Places
 from finnmake.engine.runtime.choose import Ground, choose
 from finnmake.engine.store import Store, default_root
@@ -29,10 +26,13 @@ from finnmake.explore.tree import ExecutionTree, Segment, execution_tree
 from finnmake.plugins.catalog import PluginCatalog
 from finnmake.records import BuildConfig
 from finnmake.runner import devices
-from finnmake.runner.build import BuildRunner, Reads
 from finnmake.settings import Settings, read_settings
 from finnmake.tasks.checker import DIGESTS
 from finnmake.tasks.screen import Screen
+
+if TYPE_CHECKING:
+    from finnmake.engine.pool import WorkerPool
+    from finnmake.runner.build import BuildRunner, Reads
 
 #: The backend's adapter, which the worker imports.
 _ADAPTERS = {"finn": "finnmake.backends.finn"}
@@ -145,24 +145,30 @@ class Workspace:
         asked = get_var("runtime") or os.environ.get("FINNMAKE_RUNTIME")
         return choose(asked, self.settings, self.root, default_root(), self.digests, self.screen.line)
 
-    @property
+    @functools.cached_property
     def toolchain(self) -> Toolchain:
         """The toolchain identity."""
         return self.ground.toolchain
 
-    @property
+    @functools.cached_property
     def places(self) -> Places:
         """The folders of a build, on this machine."""
         return Places(default_root(), self.root, self.plugins)
 
-    @property
-    def inside(self) -> Places:
-        """The folders as steps see them."""
-        return self.ground.runtime.inside(self.places)
+    @functools.cached_property
+    def fixed(self) -> list[str]:
+        """Paths that steps write into generated code."""
+        return self.ground.runtime.inside(self.places).fixed
 
     @functools.cached_property
     def runner(self) -> BuildRunner:
         """The build runner, on a store and a pool that are opened here. Raises FinnmakeError."""
+        # A run that finds everything up to date never gets here, and need not wait for these imports.
+        from finnmake.engine.pool import PoolSettings, WorkerPool
+        from finnmake.engine.processes import owner_name
+        from finnmake.engine.realize import Engine
+        from finnmake.runner.build import BuildRunner
+
         self.screen.place = self.ground.runtime.described
         store = Store(self.places.store).open()
         store.sweep()
@@ -176,7 +182,7 @@ class Workspace:
             ),
             self.ground.runtime,
         )
-        atexit.register(pool.close)
+        atexit.register(_close, pool, store)
         engine = Engine(store, pool, self.root, self.toolchain, self.digests)
         return BuildRunner(engine, self.root, self.names, self._render, self.screen.step)
 
@@ -222,6 +228,13 @@ class Workspace:
         self._lock_file.truncate(0)
         self._lock_file.write(f"{os.getpid()}\n")
         self._lock_file.flush()
+
+
+def _close(pool: WorkerPool, store: Store) -> None:
+    """End the worker, and remove what a run that was stopped has in the store's `tmp`."""
+    pool.close()
+    with suppress(OSError):
+        store.sweep(os.getpid())
 
 
 @functools.cache

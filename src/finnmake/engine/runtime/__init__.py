@@ -16,6 +16,9 @@ PROJECT = Path("/workspace")
 #: The Python environment of the image.
 IMAGE_PYTHON = Path("/opt/finnmake")
 
+#: Which image is pinned, in the project.
+LOCK = "docker/image.lock.json"
+
 #: The package `finnmake` itself, which the worker imports wherever it runs.
 PACKAGE = Path(__file__).resolve().parents[2]
 

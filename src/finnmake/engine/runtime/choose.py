@@ -11,10 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finnmake.engine.files import FileDigests
-from finnmake.engine.licence import LICENCE_VARIABLES
-from finnmake.engine.runtime import IMAGE_PYTHON, Runtime
+from finnmake.engine.runtime import IMAGE_PYTHON, LOCK, Runtime
 from finnmake.engine.runtime.local import LocalRuntime
-from finnmake.engine.toolchain import Toolchain, digest_sources, identify, installed, variables
+from finnmake.engine.toolchain import (
+    Toolchain,
+    digest_sources,
+    identify,
+    installed,
+    licence_variables,
+    variables,
+)
 from finnmake.errors import ContainerError, Location, ToolError, WorkspaceError
 from finnmake.hashing import digest_bytes, digest_value
 from finnmake.settings import RUNTIMES, Settings
@@ -79,7 +85,7 @@ def choose(
         },
         share=settings.toolchain.share,
     )
-    licence = {} if tools else {name: os.environ[name] for name in LICENCE_VARIABLES if os.environ.get(name)}
+    licence = {} if tools else licence_variables()
     environment = {
         **seen,
         **({} if contained else licence),
@@ -133,22 +139,31 @@ def _image(
                 cure="Say runtime=local here, or nothing: the result is the same.",
             )
         return "", None
-    from finnmake.engine.runtime import image_lock
-
-    if name == "auto" and not image_lock.pins(root):
+    if name == "auto" and not _pins(root):
         return "", None
     from finnmake.engine import image_files
+    from finnmake.engine.runtime import image_lock
     from finnmake.engine.runtime.client import find_engine
 
+    lock = image_lock.read(root)
     try:
-        digests = image_files.digests(root, settings)
-        pinned = image_lock.check(image_lock.read(root), digests, find_engine())
+        pinned = image_lock.check(lock, image_files.digests(root, settings), find_engine())
     except ContainerError as error:
         if name == "container":
             raise
         say(f"not in the container: {error.message} (runtime=container says more)")
         return "", None
     return pinned.id, pinned.toolchain
+
+
+def _pins(root: Path) -> bool:
+    """Whether the project pins an image, or has a lock that cannot be read; costs less than reading it."""
+    try:
+        return bool(json.loads((root / LOCK).read_bytes())["image"])
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError, KeyError, TypeError):
+        return True
 
 
 def _runtime(name: str, image: str, settings: Settings, tools: Installation | None) -> Runtime:
@@ -201,7 +216,7 @@ def _own_image(root: Path) -> str:
     from finnmake.engine.runtime import image_lock
 
     text = _DESCRIPTION.read_bytes()
-    pinned = image_lock.read(root).image if image_lock.pins(root) else None
+    pinned = image_lock.read(root).image if _pins(root) else None
     if pinned is not None and pinned.fingerprint == image_lock.fingerprint(json.loads(text)):
         return pinned.id
     return f"described by {digest_bytes(text)}"

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 from finnmake.engine.processes import owner_ended, owner_name
 from finnmake.engine.runtime import IMAGE_PYTHON, PACKAGE, Environment, Obituary, Places
-from finnmake.engine.runtime.client import Engine, Traits, connect, errors, find_engine, traits
+from finnmake.engine.runtime.client import Engine, Traits, connect, errors, find_engine, plain, traits
 from finnmake.engine.store import Store
 from finnmake.engine.vivado import Installation
-from finnmake.errors import ContainerError
+from finnmake.errors import ContainerError, Location
 from finnmake.settings import ContainerSettings
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ sys.path.insert(0, {str(_SOURCE)!r})
 from finnmake.engine.worker import main
 main()
 """
+
+_PLAIN = Traits(rootless=False, selinux=False)
 
 #: For a container to start and its worker to connect, and for a command to end (seconds).
 _START_SECONDS = 60.0
@@ -189,9 +191,20 @@ class ContainerRuntime:
         environment: Environment,
         labels: Mapping[str, str],
     ) -> Container:
-        options = {**self._confined(engine, traits(client)), **self._seen(mounts, environment)}
-        with errors("make a container"):
-            return client.containers.create(self._image, list(command), labels=dict(labels), **options)
+        known = _PLAIN if plain(engine) else traits(client)
+        options = {**self._confined(engine, known), **self._seen(mounts, environment)}
+        from concurrent.futures import ThreadPoolExecutor
+
+        # In a thread: Ctrl-C must not come between the engine's work and its answer: what to remove.
+        with errors("make a container"), ThreadPoolExecutor(1) as thread:
+            made = thread.submit(
+                client.containers.create, self._image, list(command), labels=dict(labels), **options
+            )
+            try:
+                return made.result()
+            except KeyboardInterrupt:
+                _remove(made.result())
+                raise
 
     def _confined(self, engine: Engine, known: Traits) -> dict[str, Any]:
         """What a container may: nothing but what the limits say."""
@@ -216,7 +229,7 @@ class ContainerRuntime:
         return options
 
     def _seen(self, mounts: Mapping[str, tuple[str, str]], environment: Environment) -> dict[str, Any]:
-        """What a container sees of this machine."""
+        """What a container sees of this machine. Raises ContainerError."""
         variables = {"FINNMAKE_WORKER": "1", "HOME": "/tmp", **environment}
         read_only = list(self._limits.mounts)
         if self._tools:
@@ -224,6 +237,13 @@ class ContainerRuntime:
             variables.update(self._tools.environment, FINNMAKE_VIVADO=str(self._tools.path))
         volumes = {str(path): {"bind": str(path), "mode": "ro"} for path in read_only}
         volumes.update({path: {"bind": bind, "mode": mode} for path, (bind, mode) in mounts.items()})
+        for path in volumes:
+            if ":" in path:
+                raise ContainerError(
+                    "a path with a colon cannot be mounted",
+                    where=Location(path=Path(path)),
+                    cure="Rename the folder, or build without a container: FINNMAKE_RUNTIME=local.",
+                )
         return {
             "environment": variables,
             "volumes": volumes,

@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from finnmake.engine.runtime.client import Engine, find_image
+from finnmake.engine.runtime import LOCK
 from finnmake.errors import ContainerError, Location, WorkspaceError
 
-#: Where a project keeps its lock.
-LOCK = "docker/image.lock.json"
+if TYPE_CHECKING:
+    from finnmake.engine.runtime.client import Engine
 
 #: What an image is made from -> the words for a change of it.
 _SOURCES = {
@@ -135,6 +135,8 @@ def check(lock: ImageLock, digests: Mapping[str, str], engine: Engine) -> Pinned
             where=where,
             cure="Undo the change, or make and pin a new image: doit image --update",
         )
+    from finnmake.engine.runtime.client import find_image
+
     if find_image(engine, lock.image.id) is not None:
         return lock.image
     from finnmake.engine.runtime.images import differing
