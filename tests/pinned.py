@@ -5,6 +5,7 @@ It is made once a run of the tests; an engine that has its layers takes seconds,
 
 from __future__ import annotations
 
+import atexit
 import functools
 import shutil
 import tempfile
@@ -70,6 +71,7 @@ def _copy_of_pinned(engine: Engine, project: Project) -> None:
 def _pinned(engine: Engine) -> Project:
     """A project whose image was made and pinned; on the second engine, the first one's image."""
     folder = Path(tempfile.mkdtemp(prefix="finnmake-pinned-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     project = _bare(engine, folder)
     first = engines()[0]
     if engine == first:

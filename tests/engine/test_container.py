@@ -20,7 +20,8 @@ import pytest
 from finnmake.engine.pool import PoolSettings, WorkerPool
 from finnmake.engine.processes import owner_name
 from finnmake.engine.runtime import Places
-from finnmake.engine.runtime.container import STORE_LABEL, ContainerRuntime
+from finnmake.engine.runtime.container import ContainerRuntime
+from finnmake.engine.runtime.containers import STORE_LABEL
 from finnmake.errors import StepError, WorkerError
 from finnmake.settings import ContainerSettings
 from tests.containers import Engine, client, engine
@@ -141,6 +142,14 @@ def test_build_folders_have_the_path_of_every_machine(bench):
     assert bench.result(outcomes)[0].startswith("/var/cache/finnmake/work/")
     assert outcomes[0].trace["reads"]["paths"] == ["/var/cache/finnmake", "/opt/finnmake"]
     assert bench.hits("p:f") == [True]
+
+
+def test_file_that_only_this_machine_has_is_named_with_the_cure(bench, tmp_path):
+    (tmp_path / "data").write_text("x")
+    bench.step(f"return [open({str(tmp_path / 'data')!r}).read()]")
+    error = failure(bench, "p:f")
+    assert "No such file" in error.message
+    assert "mounts" in error.cure
 
 
 # what a step may not

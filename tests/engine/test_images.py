@@ -12,7 +12,7 @@ import pytest
 
 from finnmake.engine.processes import owner_name
 from finnmake.engine.runtime import client, image_archive, image_lock, images
-from finnmake.engine.runtime.container import OWNER
+from finnmake.engine.runtime.containers import OWNER
 from finnmake.engine.runtime.image_differences import differences
 from finnmake.engine.runtime.image_lock import ImageLock, PinnedImage
 from finnmake.errors import ContainerError

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from finnmake.engine.runtime.container import STORE_LABEL
+from finnmake.engine.runtime.containers import STORE_LABEL
 from tests import containers
 from tests.containers import Engine
 from tests.pinned import container_project

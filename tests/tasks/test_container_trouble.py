@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from finnmake.engine.runtime.container import STORE_LABEL
+from finnmake.engine.runtime.containers import STORE_LABEL
 from tests import containers
 from tests.containers import Engine, engine
 from tests.pinned import image_id, settings

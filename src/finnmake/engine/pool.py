@@ -153,13 +153,15 @@ class WorkerPool:
 
     def _start(self) -> WorkerProcess:
         if self._worker is None:
+            contained = self.places != self._settings.places
             settings = {
                 "adapter": self._settings.adapter,
                 "store": str(self.places.store),
                 "project": str(self.places.project),
                 "plugins": str(self.places.plugins),
                 "tools": [str(folder) for folder in self._settings.tools],
-                "owner": self._settings.owner if self.places != self._settings.places else "",
+                "owner": self._settings.owner if contained else "",
+                "contained": contained,
             }
             self._ready = False
             self._worker = self._runtime.start(self._settings.places, settings, self._environment())

@@ -110,11 +110,15 @@ def owner_name() -> str:
     return f"{process_space()}.{os.getpid()}.{_started(os.getpid())}"
 
 
+def owner_seen(owner: str) -> bool:
+    """Whether that process could be seen from here: it is of this boot, and in no other container."""
+    return owner.partition(".")[0] == process_space()
+
+
 def owner_ended(owner: str) -> bool:
     """Whether the process of that name has ended, as far as can be seen from here."""
-    space, _, rest = owner.partition(".")
-    pid, _, started = rest.partition(".")
-    return space == process_space() and (not pid.isdigit() or _started(int(pid)) != started)
+    pid, _, started = owner.partition(".")[2].partition(".")
+    return owner_seen(owner) and (not pid.isdigit() or _started(int(pid)) != started)
 
 
 def _started(pid: int) -> str:

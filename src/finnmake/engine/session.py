@@ -51,12 +51,19 @@ class Session:
     """Runs steps in a folder of its own; the model stays in memory between steps that follow each other."""
 
     def __init__(
-        self, adapter: Adapter, store: Store, project: Path, plugins: Path, tools: Sequence[Path]
+        self,
+        adapter: Adapter,
+        store: Store,
+        project: Path,
+        plugins: Path,
+        tools: Sequence[Path],
+        contained: bool,
     ) -> None:
         self._adapter = adapter
         self._store = store
         self._project = project
         self._plugins = plugins
+        self._contained = contained
         self._folder = store.new_folder()
         self._loaded: tuple[State, Any] | None = None
         self._tree: dict[str, str] = {}
@@ -91,6 +98,8 @@ class Session:
                 with suppress(OSError):  # the disk may be full
                     traceback.print_exc()
                 answer = failure(error, self._own_line(error))
+                if self._contained and _missing_outside(error):
+                    answer["cure"] = f"{answer['cure']} {_MOUNTS}".strip()
                 if self._recorder is not None:
                     answer["reads"] = self._recorder.close()
                 return answer
@@ -206,6 +215,19 @@ class Session:
             work=builds,
             overrides={**before.overrides, **overrides},
         )
+
+
+#: What to do about a file of this machine that a container does not have.
+_MOUNTS = "Outside the project, steps see only what `mounts` in [tool.finnmake.container] names."
+
+
+def _missing_outside(error: BaseException | None) -> bool:
+    """Whether an error is, or comes of, a file named by its absolute path that is not there."""
+    while error is not None:
+        if isinstance(error, FileNotFoundError) and os.path.isabs(str(error.filename)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent)

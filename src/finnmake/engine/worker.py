@@ -151,6 +151,7 @@ class Worker:
                 project,
                 Path(self._settings["plugins"]),
                 [Path(folder) for folder in self._settings["tools"]],
+                self._settings["contained"],
             )
         except OSError as error:  # a full disk
             self._answer(channel, {"ok": False, **failure(from_os_error(error), "")})

@@ -17,9 +17,10 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finnmake.engine.processes import owner_ended, owner_name
+from finnmake.engine.processes import owner_name
 from finnmake.engine.runtime import IMAGE_PYTHON, PACKAGE, Environment, Obituary, Places
 from finnmake.engine.runtime.client import Engine, Traits, connect, errors, find_engine, plain, traits
+from finnmake.engine.runtime.containers import OWNER, STORE_LABEL, clean_up, last_words, remove, wait
 from finnmake.engine.store import Store
 from finnmake.engine.vivado import Installation
 from finnmake.errors import ContainerError, Location
@@ -28,10 +29,6 @@ from finnmake.settings import ContainerSettings
 if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
-
-#: On every container of finnmake's: who started it (`processes.owner_name`), and on whose store it works.
-OWNER = "finnmake.owner"
-STORE_LABEL = "finnmake.store"
 
 #: Where the folder of the control socket, and the package `finnmake`, are mounted.
 _RUN = IMAGE_PYTHON / "run"
@@ -56,9 +53,6 @@ _PLAIN = Traits(rootless=False, selinux=False)
 _START_SECONDS = 60.0
 _PROBE_SECONDS = 120.0
 
-#: For an engine to give up a container that is about to end (seconds).
-_REMOVE_SECONDS = 10.0
-
 
 class ContainerProcess:
     """A worker in a container."""
@@ -81,7 +75,7 @@ class ContainerProcess:
 
     def last_words(self) -> str:
         """The last line that the container wrote."""
-        return _last_words(self._container)
+        return last_words(self._container)
 
     def obituary(self) -> Obituary:
         """Why the container ended."""
@@ -107,7 +101,7 @@ class ContainerProcess:
         """
         self._control.close()
         with suppress(ContainerError):
-            _remove(self._container)
+            remove(self._container)
         with suppress(OSError):
             self._store.sweep_owner(self._owner)
 
@@ -156,7 +150,7 @@ class ContainerRuntime:
             labels = {OWNER: owner, STORE_LABEL: str(places.store)}
             container = self._create(engine, client, command, mounts, environment, labels)
             failed = stack.enter_context(ExitStack())
-            failed.callback(_remove, container)
+            failed.callback(remove, container)
             with errors("start the container"):
                 container.start()
             control = _accept(listener, container)
@@ -171,11 +165,11 @@ class ContainerRuntime:
         try:
             with errors("run a command in a container"):
                 container.start()
-            code = _wait(container, _PROBE_SECONDS)
+            code = wait(container, _PROBE_SECONDS)
             with errors("read what a command printed"):
                 said = container.logs().decode(errors="replace")
         finally:
-            _remove(container)
+            remove(container)
         if code is None:
             raise subprocess.TimeoutExpired(list(command), _PROBE_SECONDS, said)
         if code:
@@ -203,7 +197,7 @@ class ContainerRuntime:
             try:
                 return made.result()
             except KeyboardInterrupt:
-                _remove(made.result())
+                remove(made.result())
                 raise
 
     def _confined(self, engine: Engine, known: Traits) -> dict[str, Any]:
@@ -253,22 +247,6 @@ class ContainerRuntime:
         }
 
 
-def clean_up(client: DockerClient) -> None:
-    """Remove containers whose runs have ended without doing so, and what their workers left in the store."""
-    with errors("look for containers of earlier runs"):
-        found = client.containers.list(all=True, filters={"label": OWNER}, ignore_removed=True)
-    for container in found:
-        owner = container.labels.get(OWNER, "")
-        if container.status not in ("exited", "dead") and not owner_ended(owner):
-            continue
-        with suppress(ContainerError):
-            _remove(container)
-        store = container.labels.get(STORE_LABEL)
-        if store and owner_ended(owner):
-            with suppress(OSError):
-                Store(Path(store)).sweep_owner(owner)
-
-
 def _listen(folder: Path) -> socket.socket:
     """A socket at `control` in the folder, through whose descriptor the name is short enough for any path."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -291,7 +269,7 @@ def _accept(listener: socket.socket, container: Container) -> socket.socket:
         with errors("look at the container"):
             container.reload()
         if container.status in ("exited", "dead"):
-            said = _last_words(container) or "it said nothing"
+            said = last_words(container) or "it said nothing"
             raise ContainerError(
                 f"the container ended before its worker began: {said}",
                 cure="Check the image with `doit image`; if it is right, look at the engine's log.",
@@ -299,46 +277,6 @@ def _accept(listener: socket.socket, container: Container) -> socket.socket:
     raise ContainerError(
         f"the container's worker does not answer ({_START_SECONDS:.0f} s)", cure="Restart the engine."
     )
-
-
-def _wait(container: Container, seconds: float) -> int | None:
-    """The exit code of a container, None where it has not ended in time. Raises ContainerError."""
-    import requests
-
-    deadline = time.monotonic() + seconds
-    with errors("wait for a container"):
-        while (left := deadline - time.monotonic()) > 0:
-            with suppress(requests.ConnectionError, requests.Timeout):
-                return int(container.wait(timeout=max(0.1, min(left, 20.0)))["StatusCode"])
-            container.reload()  # raises where it is the engine that is gone
-    return None
-
-
-def _remove(container: Container) -> None:
-    """Kill and remove a container, which may be gone already. Raises ContainerError.
-
-    One that is just ending by itself can be neither killed nor removed for a moment.
-    """
-    import docker.errors
-
-    deadline = time.monotonic() + _REMOVE_SECONDS
-    with errors("remove the container"):
-        while True:
-            try:
-                return container.remove(force=True)
-            except docker.errors.NotFound:
-                return
-            except docker.errors.APIError:
-                if time.monotonic() > deadline:
-                    raise
-            time.sleep(0.05)
-
-
-def _last_words(container: Container) -> str:
-    with suppress(ContainerError), errors("read what the container wrote"):
-        lines = container.logs(tail=20).decode(errors="replace").strip().splitlines()
-        return str(lines[-1]) if lines else ""
-    return ""
 
 
 def _signal(code: int) -> str:
