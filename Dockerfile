@@ -7,6 +7,8 @@
 #   podman build --timestamp 1735689600 --tag finnmake .
 #
 # `doit`, docker/run, docker/compose.yaml and the dev container all start its entry point, docker/entrypoint.sh.
+#
+# settings: f300baf62b3a1f27167aef22772d2ad5e70d259928f83ddb7bb586bbac595e25
 
 ARG BASE=python:3.11.11-slim-bookworm@sha256:081075da77b2b55c23c088251026fb69a7b2bf92471e491ff5fd75c192fd38e5
 

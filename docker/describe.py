@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 #: The files that the image copies, besides the lock file. `dockerfile` is the digest of them all.
 FILES = ("Dockerfile", "docker/describe.py", "docker/doit", "docker/entrypoint.sh")
+
+#: What dpkg knows of its packages: paragraphs of lines `Field: value`.
+STATUS = Path("/var/lib/dpkg/status")
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -27,15 +29,22 @@ def digests(folder: Path) -> dict[str, str]:
     }
 
 
-def system_packages() -> dict[str, str]:
-    """The Debian packages that are installed, with their versions."""
-    listing = subprocess.run(
-        ["dpkg-query", "--show", "--showformat", "${binary:Package}\\t${Version}\\n"],
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    ).stdout
-    return dict(line.split("\t", 1) for line in listing.splitlines())
+def system_packages(status: Path = STATUS) -> dict[str, str]:
+    """The Debian packages that are installed, as dpkg names them, and their versions. Raises OSError."""
+    packages = {}
+    for paragraph in status.read_text(encoding="utf-8", errors="replace").split("\n\n"):
+        lines = [line for line in paragraph.splitlines() if ": " in line and not line.startswith(" ")]
+        fields = dict(line.split(": ", 1) for line in lines)
+        if fields.get("Status", "").endswith(" installed"):
+            several = fields.get("Multi-Arch") == "same"
+            name = f"{fields['Package']}:{fields['Architecture']}" if several else fields["Package"]
+            packages[name] = fields["Version"]
+    return packages
+
+
+def description(folder: Path, base: str, status: Path = STATUS) -> dict[str, object]:
+    """The description of an image with these packages, made from `folder` and `base`. Raises OSError."""
+    return {"base": base, **digests(folder), "system": system_packages(status)}
 
 
 def canonical(value: object) -> bytes:
@@ -46,8 +55,7 @@ def canonical(value: object) -> bytes:
 def main() -> None:
     """Print the description of the image that this runs in."""
     folder, base = sys.argv[1:]
-    description = {"base": base, **digests(Path(folder)), "system": system_packages()}
-    sys.stdout.buffer.write(canonical(description) + b"\n")
+    sys.stdout.buffer.write(canonical(description(Path(folder), base)) + b"\n")
 
 
 if __name__ == "__main__":

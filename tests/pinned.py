@@ -9,6 +9,7 @@ import atexit
 import functools
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,16 @@ def image_id(engine: Engine) -> str:
     pinned = image_lock.read(_pinned(engine).root).image
     assert pinned is not None
     return pinned.id
+
+
+def repin(project: Project, identity: str | None) -> None:
+    """Pin another id for the same image, or none."""
+    from finnmake.engine.runtime import image_lock
+
+    lock = image_lock.read(project.root)
+    assert lock.image is not None
+    image = replace(lock.image, id=identity) if identity else None
+    image_lock.write(project.root, replace(lock, image=image))
 
 
 def settings(project: Project, text: str) -> None:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,13 +19,8 @@ from finnmake.engine.runtime import client, image_build, image_lock
 from finnmake.engine.runtime.client import Engine
 from finnmake.errors import ContainerError
 from finnmake.settings import Settings, read_settings
+from tests import containers
 from tests.projects import REPOSITORY
-
-#: Name -> DOCKER_HOST of the engines to test with, and an image that is in each of them.
-ENGINES = dict(
-    each.split("=", 1) for each in os.environ.get("FINNMAKE_TEST_ENGINES", "").split(",") if "=" in each
-)
-BASE = os.environ.get("FINNMAKE_TEST_BASE", "localhost/ci-base:bookworm")
 
 #: In place of the image's Python: says what `images.inspect` asks for. The lock file is numpy's version.
 _LOOK = """#!/bin/sh
@@ -36,7 +31,8 @@ echo 'finnmake-image {"description": {"base": "'$(cat base)'", "system": {"dash"
     '"toolchain": {"python": "CPython 3.11", "packages": {"numpy": "'$numpy'"}, "contents": {}}}'
 """
 
-_DOCKERFILE = """ARG BASE={{ base }}
+_DOCKERFILE = """# settings: {{ settings }}
+ARG BASE={{ base }}
 FROM ${BASE}
 LABEL finnmake.test="UNIQUE"
 ARG BASE
@@ -55,11 +51,13 @@ class ToyImage:
     Attributes:
         root: its folder.
         host: DOCKER_HOST of the engine.
+        start_from: the image that it starts from.
         label: on every image of the project's.
     """
 
     root: Path
     host: str
+    start_from: str
     label: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def __post_init__(self) -> None:
@@ -70,7 +68,7 @@ class ToyImage:
             (self.root / image_files.TEMPLATES / name).write_text("")
         (self.root / "pyproject.toml").write_text(
             '[tool.doit.plugins.command]\nimage = "finnmake.tasks.image:Image"\n'
-            f'[tool.finnmake.container]\nbase = "{BASE}"\n'
+            f'[tool.finnmake.container]\nbase = "{self.start_from}"\n'
         )
         self.lock("1.26.0")
         self.step("echo 0.5.12 >/opt/finnmake/dash")
@@ -102,7 +100,7 @@ class ToyImage:
     def base(self, name: str) -> None:
         """Another base in pyproject.toml."""
         path = self.root / "pyproject.toml"
-        path.write_text(path.read_text().replace(BASE, name))
+        path.write_text(path.read_text().replace(self.start_from, name))
         image_files.write(self.root, self.settings)
 
     def build(self, *, cache: bool = True) -> tuple[str, list[str]]:
@@ -119,18 +117,17 @@ class ToyImage:
         """The ids of all images of the project's."""
         for _ in range(5):  # podman stumbles where another image is removed meanwhile
             with suppress(ContainerError), client.errors("list images"):
-                found = client.connect().images.list(
-                    all=True, filters={"label": f"finnmake.test={self.label}"}
-                )
+                with closing(client.connect()) as opened:
+                    found = opened.images.list(all=True, filters={"label": f"finnmake.test={self.label}"})
                 return {str(image.id) for image in found}
         raise AssertionError("images cannot be listed")
 
     def remove(self) -> None:
         """Remove all images of the project's."""
-        connected = client.connect()
-        for identity in self.images():
-            with suppress(ContainerError), client.errors("remove an image"):
-                connected.images.remove(identity, force=True)
+        with closing(client.connect()) as opened:
+            for identity in self.images():
+                with suppress(ContainerError), client.errors("remove an image"):
+                    opened.images.remove(identity, force=True)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """`doit image …`, in a process group of its own."""
@@ -152,21 +149,13 @@ class ToyImage:
         return process.returncode, output
 
 
-def engines() -> list[object]:
-    """Parameters: the engines given, or one that is skipped."""
-    missing = pytest.mark.skip(reason="FINNMAKE_TEST_ENGINES names no engine")
-    return [pytest.param(host, id=name) for name, host in ENGINES.items()] or [
-        pytest.param("", id="none", marks=missing)
-    ]
-
-
-@contextmanager
-def toy_image(root: Path, host: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[ToyImage]:
-    """A toy on an engine; its images are removed at the end."""
-    monkeypatch.setenv("DOCKER_HOST", host)
-    root.mkdir()
-    toy = ToyImage(root, host)
+@pytest.fixture
+def toy(engine: containers.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ToyImage]:
+    """A toy on every engine in turn; its images are removed at the end."""
+    monkeypatch.setenv("DOCKER_HOST", engine.url)
+    (tmp_path / "toy").mkdir()
+    made = ToyImage(tmp_path / "toy", engine.url, containers.base())
     try:
-        yield toy
+        yield made
     finally:
-        toy.remove()
+        made.remove()

@@ -21,6 +21,7 @@ import shutil
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,6 +102,10 @@ class Stamp:
             lock_file, project_file = ((root / name).read_bytes() for name in (LOCK_FILE, PROJECT_FILE))
         except FileNotFoundError as error:
             raise BootstrapError(f"{error.filename} is missing: doitw needs it beside itself") from None
+        try:
+            tomllib.loads(project_file.decode())
+        except ValueError as error:  # pip would say so with a traceback
+            raise BootstrapError(f"{PROJECT_FILE} is not a TOML file: {error}") from None
         return cls(str(root), os.environ.get("FINNMAKE_PYTHON", ""), lock_file, project_file)
 
     @classmethod

@@ -21,6 +21,9 @@ BASE = "python:3.11.11-slim-bookworm@sha256:081075da77b2b55c23c088251026fb69a7b2
 #: Releases of Vivado whose system libraries the image holds.
 VIVADO_VERSIONS = ("2022.2", "2023.1", "2023.2", "2024.1", "2024.2")
 
+#: The smallest sizes that a build can do with (bytes).
+_LEAST = {"memory": 512 << 20, "tmp": 1 << 20}
+
 #: `licence` for devices that Vivado builds without one.
 NO_LICENCE = "none"
 
@@ -178,8 +181,10 @@ class _Reader:
         return {name: readers[name](f"{key}.{name}", value) for name, value in table.items()}
 
     def _text(self, key: str, value: Any) -> str:
-        if not isinstance(value, str) or not value:
+        if not isinstance(value, str):
             raise self._error(key, f"must be a text, not {value!r}", "Put it in quotation marks.")
+        if not value:
+            raise self._error(key, "is empty", "Write a value, or take the line out.")
         return value
 
     def _runtime(self, key: str, value: Any) -> str:
@@ -207,9 +212,11 @@ class _Reader:
 
     def _licence(self, key: str, value: Any) -> str:
         text = self._text(key, value)
-        if text != NO_LICENCE and "@" not in text:
-            return str(self._absolute(key, text))
-        return text
+        if text == NO_LICENCE or "@" in text:
+            return text
+        if not text.startswith(("/", "~")):
+            raise self._error(key, f"{text!r} is no licence", 'Write "/path/to/file", "port@host" or "none".')
+        return str(self._absolute(key, text))
 
     def _base(self, key: str, value: Any) -> str:
         text = self._text(key, value)
@@ -228,9 +235,13 @@ class _Reader:
 
     def _size(self, key: str, value: Any) -> int:
         try:
-            return read_size(value)
+            size = read_size(value)
         except (TypeError, ValueError):
             raise self._error(key, f"{value!r} is not a size", 'Write it as "512m" or "8g".') from None
+        least = _LEAST[key.rpartition(".")[2]]
+        if size < least:
+            raise self._error(key, f"{value!r} is too little", f"FINN needs {least >> 20}m at least.")
+        return size
 
     def _cpus(self, key: str, value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:

@@ -8,14 +8,16 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from finnmake.engine.runtime import client
 from finnmake.errors import ContainerError
-from tests.toy_image import engines
+from tests.containers import Engine, engine
+
+__all__ = ["engine"]
 
 _OK = (
     b"HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nServer: %s\r\nContent-Length: 2\r\nConnection: close\r\n\r\nOK"
@@ -226,13 +228,12 @@ def test_looking_for_a_socket_imports_no_sdk() -> None:
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
-@pytest.mark.container
-@pytest.mark.parametrize("host", engines())
-def test_a_real_engine(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DOCKER_HOST", host)
-    engine = client.find_engine()
-    assert engine.kind in ("podman", "docker")
-    assert client.find_image(engine, "localhost/finnmake:nonesuch") is None
-    assert client.connect(engine).ping()
-    assert not client.traits(client.connect(engine)).selinux
-    assert isinstance(client.get(engine, "images/json"), list)
+def test_a_real_engine(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", engine.url)
+    found = client.find_engine()
+    assert found.kind == engine.name
+    assert client.find_image(found, "localhost/finnmake:nonesuch") is None
+    with closing(client.connect(found)) as opened:
+        assert opened.ping()
+        assert not client.traits(opened).selinux
+    assert isinstance(client.get(found, "images/json"), list)

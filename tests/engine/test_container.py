@@ -432,3 +432,30 @@ def test_outputs_belong_to_the_caller(contained, engine, open_folder):
         engine.socket.chmod(mode)
     owners = {(path.lstat().st_uid, path.lstat().st_gid) for path in bench.store.root.rglob("*")}
     assert owners == {(12345, 12345)}
+
+
+def test_step_cannot_forge_what_only_the_main_process_writes(bench):
+    places = ["/var/cache/finnmake/actions/ab", "/var/cache/finnmake/locks/x"]
+    places += ["/var/cache/finnmake/tools/x", "/var/cache/finnmake/VERSION"]
+    refused = seen(
+        bench,
+        f"""
+        refused = []
+        for place in {places!r}:
+            try:
+                open(place, "a").write("x")
+            except OSError:
+                refused.append(place)
+        return [json.dumps(refused)]
+        """,
+    )
+    assert refused == places
+
+
+def test_proxies_of_the_host_do_not_reach_a_step(bench, monkeypatch, tmp_path):
+    """The docker command's own configuration hands proxies, passwords included, to every container."""
+    (tmp_path / "config.json").write_text('{"proxies": {"default": {"httpProxy": "http://me:pw@proxy:1"}}}')
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.setenv("HTTP_PROXY", "http://me:pw@proxy:1")
+    found = seen(bench, "return [json.dumps(dict(os.environ))]")
+    assert not [name for name in found if "proxy" in name.lower()]

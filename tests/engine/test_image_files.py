@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import yaml
 from spython.main.parse.parsers import SingularityParser
 
 from finnmake.engine import image_files
-from finnmake.errors import ContainerError
+from finnmake.errors import ContainerError, WorkspaceError
 from finnmake.settings import ContainerSettings, Settings, ToolchainSettings, VivadoSettings, read_settings
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +28,9 @@ VARIANTS = {
     "default": Settings(),
     "vivado_2024.2": Settings(
         toolchain=ToolchainSettings(
-            vivado=VivadoSettings(Path("/opt/Xilinx/Vivado/2024.2"), "2024.2"), licence="2100@licences"
+            vivado=VivadoSettings(Path("/opt/Xilinx/Vivado/2024.2"), "2024.2"),
+            licence="2100@licences",
+            deps=Path("/opt/finn/deps"),
         ),
         container=ContainerSettings(
             base="registry.example:5000/python:3.12-slim-bookworm",
@@ -121,7 +124,7 @@ def test_a_template_with_an_error_is_named(project, text):
 def test_a_folder_without_write_permission_is_named(project):
     shutil.rmtree(project / "docker")
     (project / "docker").write_text("a file")
-    with pytest.raises(ContainerError, match=r"docker/.*: cannot be written"):
+    with pytest.raises(WorkspaceError, match=r"docker/.*: cannot be written"):
         image_files.write(project, Settings())
 
 
@@ -140,7 +143,48 @@ def test_digests_tell_what_changed(project):
     before = image_files.digests(project, settings)
     (project / "docker/run").write_text("is not in the image")
     assert image_files.digests(project, settings) == before
-    assert image_files.digests(project, VARIANTS["vivado_2024.2"]).keys() == before.keys()
+
+
+#: Settings that are not the default ones -> whether they make another image of the same base.
+OTHERS = {
+    "packages": (Settings(container=ContainerSettings(packages=("git",))), True),
+    "vivado": (
+        Settings(toolchain=ToolchainSettings(vivado=VivadoSettings(Path("/opt/Vivado/2022.2"), "2022.2"))),
+        True,
+    ),
+    "limits": (
+        Settings(
+            toolchain=ToolchainSettings(share=True, licence="2100@licences", deps=Path("/deps")),
+            container=ContainerSettings(
+                memory=1 << 30, cpus=2, pids=9, tmp=1 << 20, network="host", mounts=(Path("/data"),)
+            ),
+        ),
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_settings_that_make_another_image_are_noticed(project, name):
+    settings, other = OTHERS[name]
+    dockerfile = image_files.render(project, settings)["Dockerfile"]
+    assert (dockerfile != (project / "Dockerfile").read_text()) == other
+    before = image_files.digests(project, Settings())
+    if other:
+        with pytest.raises(ContainerError, match="settings for the image have changed since") as caught:
+            image_files.digests(project, settings)
+        assert caught.value.where.path == project / "Dockerfile"
+        assert "doit image --update" in caught.value.cure
+        image_files.write(project, settings)
+        assert changed(before, image_files.digests(project, settings)) == {"dockerfile"}
+    assert image_files.digests(project, settings).keys() == before.keys()
+
+
+def test_a_dockerfile_that_does_not_tell_its_settings_is_out_of_date(project):
+    text = (project / "Dockerfile").read_text()
+    (project / "Dockerfile").write_text(re.sub(r"# settings: .*\n", "", text))
+    with pytest.raises(ContainerError, match="settings for the image have changed since"):
+        image_files.digests(project, Settings())
 
 
 def changed(before, after):
@@ -165,21 +209,62 @@ def test_digests_import_nothing_heavy(project):
     assert not (project / "docker/__pycache__").exists()
 
 
+STATUS = """\
+Package: bash
+Status: install ok installed
+Architecture: amd64
+Multi-Arch: foreign
+Version: 5.2
+Description: a shell
+ Status: of no package
+
+Package: libc6
+Status: hold ok installed
+Architecture: amd64
+Multi-Arch: same
+Version: 1:2.36
+
+Package: removed
+Status: deinstall ok config-files
+Architecture: all
+Version: 1
+
+Package: half
+Status: install ok half-installed
+Architecture: all
+Version: 1
+"""
+
+
 def test_the_image_describes_itself_as_the_host_does(project, tmp_path):
-    tools = tmp_path / "tools"
-    tools.mkdir()
-    (tools / "dpkg-query").write_text("#!/bin/sh\nprintf 'libc6:amd64\\t2.36\\nbash\\t5.2\\n'\n")
-    (tools / "dpkg-query").chmod(0o755)
+    (tmp_path / "status").write_text(STATUS)
+    script = runpy.run_path(str(project / "docker/describe.py"))
+    described = script["description"](project, "base:1", tmp_path / "status")
+    expected = image_files.digests(project, Settings(container=ContainerSettings(base="base:1")))
+    assert described == {**expected, "system": {"bash": "5.2", "libc6:amd64": "1:2.36"}}
+    assert (
+        script["canonical"](described)
+        == json.dumps(described, sort_keys=True, separators=(",", ":")).encode()
+    )
+
+
+@pytest.mark.skipif(shutil.which("dpkg-query") is None, reason="there is no dpkg here")
+def test_packages_are_those_that_dpkg_lists(project):
+    listing = subprocess.run(
+        ["dpkg-query", "--show", "--showformat", "${db:Status-Status} ${binary:Package} ${Version}\\n"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    lines = [line.split() for line in listing.splitlines()]
     done = subprocess.run(
         [sys.executable, "-I", project / "docker/describe.py", project, "base:1"],
         capture_output=True,
         check=True,
-        env={"PATH": f"{tools}:/usr/bin:/bin"},
     )
-    described = json.loads(done.stdout)
-    expected = image_files.digests(project, Settings(container=ContainerSettings(base="base:1")))
-    assert described == {**expected, "system": {"bash": "5.2", "libc6:amd64": "2.36"}}
-    assert done.stdout == json.dumps(described, sort_keys=True, separators=(",", ":")).encode() + b"\n"
+    assert json.loads(done.stdout)["system"] == {
+        name: version for status, name, version in lines if status == "installed"
+    }
 
 
 def test_what_the_dockerfile_copies_is_what_is_sent_and_digested(files):
@@ -225,13 +310,15 @@ def test_compose_mounts_the_store_and_keeps_the_limits(files):
         assert "entrypoint" not in service
 
 
-def test_vivado_is_mounted_read_only():
+def test_vivado_and_other_folders_are_mounted_read_only():
     files = image_files.render(ROOT, VARIANTS["vivado_2024.2"])
     build = yaml.safe_load(files["docker/compose.yaml"])["services"]["build"]
-    assert "/opt/Xilinx:/opt/Xilinx:ro" in build["volumes"]
     assert (build["mem_limit"], build["cpus"]) == (8 << 30, 2.5)
     container = devcontainer(files[".devcontainer/devcontainer.json"])
-    assert "source=/opt/Xilinx,target=/opt/Xilinx,type=bind,readonly" in container["mounts"]
+    for path in ("/opt/Xilinx", "/opt/finn/deps", "/data/networks"):
+        assert f"{path}:{path}:ro" in build["volumes"]
+        assert f"source={path},target={path},type=bind,readonly" in container["mounts"]
+        assert path in files["docker/mounts"].splitlines()
     for environment in (build["environment"], container["containerEnv"]):
         assert environment["FINNMAKE_VIVADO"] == "/opt/Xilinx/Vivado/2024.2"
         assert "2100@licences" in environment["XILINXD_LICENSE_FILE"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,12 @@ def _set(*path: str | int, to: Any) -> Callable[[dict[str, Any]], None]:
         (_set("image", "toolchain", "packages", "numpy", to=1), "image.toolchain.packages"),
         (lambda value: value["image"]["toolchain"].pop("python"), "image.toolchain.python"),
         (_set("image", "system", to=[]), "image.system"),
+        (lambda value: value.pop("digest"), "digest"),
+        (_set("digest", to=None), "digest"),
+        (_set("image", to=None), "digest"),
+        (_set("image", "toolchain", "packages", "numpy", to="1.26.1"), "digest"),
+        (_set("image", "id", to="sha256:" + "b" * 64), "digest"),
+        (lambda value: value["image"]["layers"].reverse(), "digest"),
     ],
 )
 def test_a_damaged_lock_is_told_with_its_key(
@@ -123,6 +130,50 @@ def test_a_lock_that_is_no_json_object_is_told(tmp_path: Path, text: bytes) -> N
     (tmp_path / LOCK).write_bytes(text)
     with pytest.raises(WorkspaceError, match=r"not a JSON file|must be an object"):
         image_lock.read(tmp_path)
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    """The folder that describes an image, with the packages that are in dpkg's list beside it."""
+    folder = tmp_path / "image"
+    (folder / "docker").mkdir(parents=True)
+    shutil.copy(REPOSITORY / image_files.DESCRIBE, folder / "docker")
+    (folder / "image.json").write_text(json.dumps(_DESCRIPTION))
+    _status(tmp_path, _PINNED.system)
+    return folder
+
+
+_DESCRIPTION = {"base": "base:1", "system": _PINNED.system}
+
+
+def _status(folder: Path, packages: Mapping[str, str]) -> None:
+    text = "".join(
+        f"Package: {name}\nStatus: install ok installed\nArchitecture: amd64\nVersion: {version}\n\n"
+        for name, version in packages.items()
+    )
+    (folder / "status").write_text(text)
+
+
+def test_inside_the_pinned_image(image: Path) -> None:
+    pinned = replace(_PINNED, fingerprint=image_lock.fingerprint(_DESCRIPTION))
+    status = image.parent / "status"
+    assert image_lock.identity(pinned, image, status) == pinned.id
+    unpinned = image_lock.identity(None, image, status)
+    assert unpinned.startswith("described by ")
+    assert image_lock.identity(_PINNED, image, status) == unpinned
+
+
+def test_inside_the_pinned_image_with_other_packages(image: Path) -> None:
+    pinned = replace(_PINNED, fingerprint=image_lock.fingerprint(_DESCRIPTION))
+    status = image.parent / "status"
+    found = {image_lock.identity(None, image, status)}
+    for packages in ({"dash": "0.5.12"}, {**_PINNED.system, "make": "4.4"}, {**_PINNED.system, "git": "2"}):
+        _status(image.parent, packages)
+        found.add(image_lock.identity(pinned, image, status))
+    status.unlink()
+    found.add(image_lock.identity(pinned, image, status))
+    assert len(found) == 5
+    assert all(each.startswith("described by ") for each in found)
 
 
 def test_what_has_changed_since() -> None:

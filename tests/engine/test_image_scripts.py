@@ -211,6 +211,25 @@ def test_run_mounts_vivado_and_its_licence(host):
     assert lines[-2:] == [IMAGE, "bash"]
 
 
+def test_run_mounts_what_the_settings_name(host):
+    (host / "my data").mkdir()
+    vivado = install(host / "Xilinx")
+    (host / "project/docker/mounts").write_text(f"# a comment\n{host}/my data\n{host}/Xilinx\n")
+    lines = run(host, FINNMAKE_VIVADO=str(vivado)).stdout.splitlines()
+    assert f"{host}/my data:{host}/my data:ro" in lines
+    assert lines.count(f"{host}/Xilinx:{host}/Xilinx:ro") == 1
+    assert not any("comment" in line for line in lines)
+
+
+def test_run_turns_labels_off_where_selinux_is_on(host):
+    assert "--security-opt=label=disable" not in run(host).stdout.splitlines()
+    script = host / "project/docker/run"
+    text = script.read_text()
+    assert "/sys/fs/selinux/enforce" in text
+    script.write_text(text.replace("/sys/fs/selinux/enforce", str(host / "project")))
+    assert "--security-opt=label=disable" in run(host).stdout.splitlines()
+
+
 def no_pin(host):
     pin(host, None)
 
@@ -229,9 +248,19 @@ def no_engine(host):
         (host / "tools" / name).unlink()
 
 
+def no_list(host):
+    (host / "project/docker/mounts").unlink()
+
+
+def no_mount(host):
+    (host / "project/docker/mounts").write_text("/none/such\n")
+
+
 @pytest.mark.parametrize(
     ("spoil", "message", "cure"),
     [
+        (no_list, "docker/mounts is missing", "Restore it"),
+        (no_mount, "there is no /none/such", "pyproject.toml"),
         (no_pin, "no image is pinned", "doit image --update"),
         (no_lock, "image.lock.json is missing", "Restore it"),
         (no_image, f"has the pinned image {IMAGE}", "doit image"),

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import subprocess
+import tarfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,20 +20,15 @@ from finnmake.engine.runtime.containers import OWNER
 from finnmake.engine.runtime.image_differences import differences
 from finnmake.engine.runtime.image_lock import ImageLock, PinnedImage
 from finnmake.errors import ContainerError
-from tests.toy_image import BASE, ToyImage, engines, toy_image
+from tests.containers import engine
+from tests.toy_image import ToyImage, toy
+
+__all__ = ["engine", "toy"]
 
 pytestmark = [pytest.mark.container, pytest.mark.slow]
 
 #: A step whose result is another each time, as packages of an archive that moves on are.
 _DRIFT = "date +%N >/opt/finnmake/dash"
-
-
-@pytest.fixture(params=engines())
-def toy(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[ToyImage]:
-    with toy_image(tmp_path / "toy", request.param, monkeypatch) as made:
-        yield made
 
 
 def _pin(toy: ToyImage) -> tuple[ImageLock, PinnedImage]:
@@ -77,7 +76,7 @@ def test_inspection_finds_layers_packages_and_instructions(toy: ToyImage) -> Non
 
 def test_inspection_of_another_image_says_so(toy: ToyImage) -> None:
     with pytest.raises(ContainerError, match="no image of finnmake"):
-        images.inspect(toy.engine, BASE)
+        images.inspect(toy.engine, toy.start_from)
     assert not _containers()
 
 
@@ -108,7 +107,8 @@ def test_the_check_says_in_what_the_image_made_here_differs(toy: ToyImage) -> No
     toy.step(_DRIFT)
     lock, pinned = _pin(toy)
     toy.build(cache=False)
-    client.connect().images.remove(pinned.id, force=True)
+    with closing(client.connect()) as opened:
+        opened.images.remove(pinned.id, force=True)
     with pytest.raises(ContainerError, match="Debian package dash: pinned"):
         image_lock.check(lock, toy.digests, toy.engine)
 
@@ -176,6 +176,59 @@ def test_another_image_is_not_loaded(toy: ToyImage, tmp_path: Path) -> None:
     assert not toy.images()
 
 
+def _rewritten(archive: Path, change: Callable[[str, bytes], bytes], added: Mapping[str, bytes]) -> None:
+    """Change the files in an archive, and add some."""
+    other = archive.with_suffix(".other")
+    with tarfile.open(archive) as source, tarfile.open(other, "w") as target:
+        for entry in source:
+            file = source.extractfile(entry) if entry.isfile() else None
+            content = change(entry.name, file.read()) if file else b""
+            if entry.name not in added:
+                entry.size = len(content)
+                target.addfile(entry, io.BytesIO(content))
+        for name, content in added.items():
+            made = tarfile.TarInfo(name)
+            made.size = len(content)
+            target.addfile(made, io.BytesIO(content))
+    other.replace(archive)
+
+
+def test_an_archive_that_gives_another_name_is_not_loaded(toy: ToyImage, tmp_path: Path) -> None:
+    _, pinned = _pin(toy)
+    name, archive = images.tag(toy.digests), tmp_path / "image.tar"
+    image_archive.export(toy.engine, name, archive, print)
+    toy.remove()
+    foreign = "localhost/finnmake-test-foreign:1"
+
+    def renamed(file: str, content: bytes) -> bytes:
+        return content.replace(name.encode(), foreign.encode()) if file == "manifest.json" else content
+
+    _rewritten(archive, renamed, {})
+    with pytest.raises(ContainerError, match=f"holds or names {foreign}"):
+        image_archive.import_(toy.engine, pinned, name, archive, print)
+    assert not toy.images()
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_an_archive_whose_index_lists_another_image_is_not_loaded(
+    toy: ToyImage, tmp_path: Path, nested: bool
+) -> None:
+    _, pinned = _pin(toy)
+    name, archive = images.tag(toy.digests), tmp_path / "image.tar"
+    image_archive.export(toy.engine, name, archive, print)
+    toy.remove()
+    other, blob = "sha256:" + "0" * 64, "1" * 64
+    manifest: dict[str, object] = {"manifests": []} if nested else {"config": {"digest": other}}
+    added = {
+        f"blobs/sha256/{blob}": json.dumps(manifest).encode(),
+        "index.json": json.dumps({"manifests": [{"digest": f"sha256:{blob}"}]}).encode(),
+    }
+    _rewritten(archive, lambda _, content: content, added)
+    with pytest.raises(ContainerError, match=f"holds or names sha256:{blob if nested else '0' * 64}"):
+        image_archive.import_(toy.engine, pinned, name, archive, print)
+    assert not toy.images()
+
+
 def test_half_an_archive_is_refused(toy: ToyImage, tmp_path: Path) -> None:
     _, pinned = _pin(toy)
     archive = tmp_path / "image.tar"
@@ -215,5 +268,6 @@ def test_looking_and_building_at_once(toy: ToyImage) -> None:
 
 def _containers() -> list[str]:
     """The containers that this process left."""
-    found = client.connect().containers.list(all=True, filters={"label": f"{OWNER}={owner_name()}"})
+    with closing(client.connect()) as opened:
+        found = opened.containers.list(all=True, filters={"label": f"{OWNER}={owner_name()}"})
     return [str(each.id) for each in found]

@@ -157,3 +157,10 @@ def test_worker_sweeps_only_what_is_its_own(tmp_path):
 def test_memory_kills_are_counted_somewhere():
     assert processes.memory_kills() >= 0
     assert os.path.exists("/proc/self/cgroup")
+
+
+def test_owner_that_is_hidden_from_here_is_not_called_dead(monkeypatch):
+    """`/proc` may show each user only what is their own."""
+    space, pid, _ = processes.owner_name().split(".")
+    monkeypatch.setattr(processes, "_started", lambda pid: "")
+    assert not processes.owner_ended(f"{space}.{pid}.1")

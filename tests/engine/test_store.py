@@ -7,11 +7,13 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from finnmake.engine.store import DamagedBlob, Store, clone, default_root, remove_tree, trace_digest
+from finnmake.engine.folders import clone, remove_tree
+from finnmake.engine.store import DamagedBlob, Store, default_root, trace_digest
 from finnmake.errors import StoreError
 
 
@@ -270,6 +272,86 @@ def test_sweep_removes_what_the_dead_left_and_nothing_else(store):
     assert len(os.listdir(store.tmp)) == 4
     store.sweep()
     assert set(store.tmp.iterdir()) == {mine, log}
+
+
+def test_sweep_leaves_what_is_about_to_become_a_blob(store, monkeypatch):
+    blob = store.tmp / "run-elsewhere-1-x"
+    blob.touch()
+    os.utime(blob, (1, 1))
+    store.sweep()
+    assert blob.exists()
+    later = time.time() + 8 * 86400
+    monkeypatch.setattr(time, "time", lambda: later)
+    store.sweep()
+    assert not blob.exists()
+
+
+def test_sweep_goes_on_where_a_file_has_just_gone(store, monkeypatch):
+    for name in "abc":
+        (store.tmp / f"run-elsewhere-1-{name}").touch()
+    found = store._left()
+    (store.tmp / "run-elsewhere-1-a").unlink()
+    (store.tmp / "run-elsewhere-1-b").rename(store.blobs / "b")
+    monkeypatch.setattr(store, "_left", lambda: found)
+    store.sweep()
+    assert os.listdir(store.tmp) == ["run-elsewhere-1-c"]
+
+
+def test_sweep_takes_pipes_and_links_for_what_they_are(store, tmp_path):
+    keep = tmp_path / "keep"
+    keep.mkdir()
+    (keep / "run-elsewhere-1-x").touch()
+    os.mkfifo(store._own_name())
+    store._own_name().symlink_to(keep)
+    store.sweep(os.getpid())
+    assert os.listdir(store.tmp) == []
+    store.tmp.rmdir()
+    store.tmp.symlink_to(keep)
+    store.sweep_owner("elsewhere")
+    assert os.listdir(keep) == ["run-elsewhere-1-x"]
+    with pytest.raises(StoreError, match="link"):
+        store.open()
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("/dev/zero", path)])
+def test_blob_that_is_no_file_is_put_aside(store, make):
+    ref = store.put_bytes(b"")
+    store.blob_path(ref).unlink()
+    make(store.blob_path(ref))
+    with pytest.raises(DamagedBlob):
+        store.read(ref)
+    assert store.put_bytes(b"") == ref
+    assert store.read(ref) == b""
+
+
+def test_restore_replaces_whatever_stands_in_the_way(store, tmp_path):
+    listing = store.put_tree({"a/b": store.put_bytes(b"ab"), "c": store.put_bytes(b"c")})
+    home, folder = tmp_path / "home", tmp_path / "work"
+    home.mkdir()
+    (home / "b").write_text("mine")
+    folder.mkdir()
+    (folder / "a").symlink_to(home)
+    (folder / "other").symlink_to(home)
+    os.mkfifo(folder / "c")
+    os.mkfifo(folder / "d")
+    store.restore(listing, folder)
+    (folder / "c").unlink()
+    (folder / "c/deep").mkdir(parents=True)
+    (folder / "c/deep/link").symlink_to(home)
+    (folder / "c/deep").chmod(0o555)
+    store.restore(listing, folder)
+    assert sorted(os.listdir(folder)) == ["a", "c"]
+    assert (folder / "a/b").read_text() == "ab"
+    assert (folder / "c").read_text() == "c"
+    assert (home / "b").read_text() == "mine"
+    (folder / "a/b").unlink()
+    (folder / "a").rmdir()
+    (folder / "c").unlink()
+    folder.rmdir()
+    folder.symlink_to(home)
+    store.restore(listing, folder)
+    assert not folder.is_symlink()
+    assert os.listdir(home) == ["b"]
 
 
 def test_remove_tree_takes_read_only_parts_and_never_follows_links(tmp_path):

@@ -6,28 +6,23 @@ import fcntl
 import json
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from finnmake.engine.runtime import LOCK, client, image_lock, images
-from tests.toy_image import ToyImage, engines, toy_image
+from tests.containers import engine
+from tests.toy_image import ToyImage, toy
 
-
-@pytest.fixture(params=engines())
-def toy(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[ToyImage]:
-    with toy_image(tmp_path / "toy", request.param, monkeypatch) as made:
-        yield made
+__all__ = ["engine", "toy"]
 
 
 @pytest.fixture
 def alone(tmp_path: Path) -> ToyImage:
     """A toy without an engine."""
     (tmp_path / "toy").mkdir()
-    toy = ToyImage(tmp_path / "toy", f"unix://{tmp_path}/nonesuch.sock")
+    toy = ToyImage(tmp_path / "toy", f"unix://{tmp_path}/nonesuch.sock", "nonesuch")
     toy.unpin()
     return toy
 
@@ -98,6 +93,16 @@ def test_update_pins_and_then_the_image_is_here(toy: ToyImage) -> None:
     assert code == 0, output
     assert "pinned already: " in output
     assert (toy.root / LOCK).read_bytes() == text
+
+
+@pytest.mark.container
+@pytest.mark.slow
+@pytest.mark.parametrize("text", ["<<<<<<< ours\n", "{}"])
+def test_update_replaces_a_damaged_lock(toy: ToyImage, text: str) -> None:
+    (toy.root / LOCK).write_text(text)
+    code, output = toy.doit("--update")
+    assert code == 0, output
+    assert image_lock.read(toy.root).image is not None
 
 
 @pytest.mark.container

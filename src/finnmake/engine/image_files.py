@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finnmake.errors import ContainerError, Location
+from finnmake.errors import ContainerError, Location, WorkspaceError
+from finnmake.hashing import digest_value
 from finnmake.settings import NO_LICENCE, VIVADO_VERSIONS, Settings
 
 if TYPE_CHECKING:
@@ -28,10 +29,14 @@ GENERATED = {
     "Dockerfile": "Dockerfile.j2",
     "docker/compose.yaml": "compose.yaml.j2",
     "docker/finnmake.def": "finnmake.def.j2",
+    "docker/mounts": "mounts.j2",
 }
 
 #: The script that computes the digests, on the host and in the image.
 DESCRIBE = "docker/describe.py"
+
+#: The line of the Dockerfile that tells the settings which it was made from.
+_SETTINGS = re.compile(r"^# settings: ([0-9a-f]{64})$", re.MULTILINE)
 
 #: The time (seconds since the epoch; 1 January 2025) that everything in the image carries.
 EPOCH = 1735689600
@@ -97,52 +102,75 @@ def differing(root: Path, settings: Settings) -> list[str]:
 
 
 def write(root: Path, settings: Settings) -> list[str]:
-    """Write the generated files that differ; gives their names. Raises ContainerError."""
+    """Write the generated files that differ; gives their names. Raises ContainerError, WorkspaceError."""
     texts = render(root, settings)
     changed = [name for name, text in texts.items() if _read(root / name) != text.encode()]
     for name in changed:
-        target = root / name
-        temporary = target.with_name(f".{target.name}.{os.getpid()}")
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(texts[name], encoding="utf-8")
-            temporary.replace(target)
-        except OSError as error:
-            raise ContainerError(
-                f"cannot be written: {error.strerror}",
-                where=Location(path=target),
-                cure="Look at the rights of this folder, and at the space on the disk.",
-            ) from error
-        finally:
-            with suppress(OSError):
-                temporary.unlink()
+        write_whole(root / name, texts[name])
     return changed
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file of the project, whole or not at all. Raises WorkspaceError."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise WorkspaceError(
+            f"cannot be written: {error.strerror}",
+            where=Location(path=path),
+            cure="Look at the rights of this folder, and at the space on the disk.",
+        ) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def digests(root: Path, settings: Settings) -> dict[str, str]:
     """What an image of this project is made from: `base`, and digests `requirements` and `dockerfile`.
 
-    Raises ContainerError.
+    Raises ContainerError, also where the Dockerfile was made from other settings.
     """
     try:
         compute: Callable[[Path], dict[str, str]] = runpy.run_path(str(root / DESCRIBE))["digests"]
-        return {"base": settings.container.base, **compute(root)}
+        found = {"base": settings.container.base, **compute(root)}
+        written = _SETTINGS.search((root / "Dockerfile").read_text(encoding="utf-8", errors="replace"))
     except OSError as error:
         raise ContainerError(
             f"a file that the image is made from cannot be read: {error.strerror}",
             where=Location(path=Path(error.filename or root)),
             cure="Restore it from version control.",
         ) from error
+    if written is None or written[1] != _settings_digest(settings):
+        raise ContainerError(
+            "the settings for the image have changed since this file was made from them",
+            where=Location(path=root / "Dockerfile"),
+            cure="Undo the change in pyproject.toml, or make and pin a new image: doit image --update",
+        )
+    return found
+
+
+def _settings_digest(settings: Settings) -> str:
+    """The digest of what the Dockerfile is rendered from, but for the base, which the lock holds itself."""
+    groups = [[group.reason, *group.packages] for group in _groups(settings)]
+    return digest_value("image settings", {"epoch": EPOCH, "groups": groups})
+
+
+def _groups(settings: Settings) -> list[PackageGroup]:
+    vivado, packages = settings.toolchain.vivado, settings.container.packages
+    releases = {vivado.version} if vivado else set(VIVADO_VERSIONS)
+    groups = [group for group in PACKAGE_GROUPS if releases.intersection(group.releases)]
+    return [*groups, PackageGroup("asked for in pyproject.toml", packages)] if packages else groups
 
 
 def _values(settings: Settings) -> dict[str, Any]:
     """What the templates know."""
     vivado, licence, container = settings.toolchain.vivado, settings.toolchain.licence, settings.container
-    releases = {vivado.version} if vivado else set(VIVADO_VERSIONS)
-    groups = [group for group in PACKAGE_GROUPS if releases.intersection(group.releases)]
-    if container.packages:
-        groups.append(PackageGroup("asked for in pyproject.toml", container.packages))
-    mounts = list(container.mounts)
+    deps = settings.toolchain.deps
+    groups = _groups(settings)
+    mounts = [*container.mounts, *([deps] if deps else ())]
     if vivado:
         # The folder that holds Vivado and its siblings, unless that is the root folder.
         root = vivado.path.parent.parent
@@ -159,6 +187,7 @@ def _values(settings: Settings) -> dict[str, Any]:
         "mounts": sorted({str(path) for path in mounts}),
         "licence": "" if licence == NO_LICENCE else licence,
         "newest": VIVADO_VERSIONS[-1],
+        "settings": _settings_digest(settings),
         "vivado": vivado and {"path": str(vivado.path), "version": vivado.version},
     }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 PROJECT_LINK = "project"
 
 #: Folders of the machine and its toolchain: what is read there is part of the toolchain identity.
-_MACHINE = ("/proc", "/dev", "/sys", "/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/opt/conda")
+MACHINE = ("/proc", "/dev", "/sys", "/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/opt/conda")
 
 
 def portable(path: str, project: str) -> str:
@@ -41,7 +41,7 @@ class Boundary:
         self._folders = (f"{folder}/", f"{os.path.realpath(folder)}/")
         self.project = str(project)
         # The innermost folder decides: a toolchain inside the project, a project inside /usr/src.
-        sides = {f"{machine}/": False for machine in _MACHINE}
+        sides = {f"{machine}/": False for machine in MACHINE}
         sides.update({f"{path}/": False for path in own})
         sides.update({f"{os.path.realpath(path)}/": False for path in own})
         sides.update({f"{self.project}/": True, **dict.fromkeys(self._folders, False)})

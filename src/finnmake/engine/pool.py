@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from finnmake.engine.runtime import Obituary, Places, Runtime, WorkerProcess
+from finnmake.engine.runtime import Places, Runtime, WorkerProcess
 from finnmake.errors import WorkerError
 
 #: What a step sees of the environment. Variables that the backend reads come on top of these.
@@ -32,6 +32,9 @@ _FIXED_ENVIRONMENT = {
 #: For the worker to load the backend, and to end a job when it is told to (seconds).
 _START_SECONDS = 180.0
 _KILL_SECONDS = 20.0
+
+#: The longest answer that a job may give (bytes).
+_LONGEST = 1 << 28
 
 
 class JobDied(Exception):
@@ -76,8 +79,9 @@ class PoolSettings:
 class Job:
     """One child of the worker; takes requests one after another."""
 
-    def __init__(self, pool: WorkerPool, number: int, channel: socket.socket) -> None:
+    def __init__(self, pool: WorkerPool, worker: WorkerProcess, number: int, channel: socket.socket) -> None:
         self._pool = pool
+        self._worker = worker
         self._number = number
         self._channel = channel
         self._buffer = b""
@@ -90,7 +94,7 @@ class Job:
         try:
             return self._answer(deadline)
         except JobTimeout:
-            self._pool.kill(self._number)
+            self._pool.kill(self._worker, self._number)
             with suppress(JobDied):
                 self._until_dead()
             raise
@@ -102,15 +106,17 @@ class Job:
             while True:
                 self._answer(deadline)
         except JobTimeout:
-            self._pool.replace()
+            self._pool.replace(self._worker)
 
     def _answer(self, deadline: float) -> dict[str, Any]:
         while True:
-            line = self._line(deadline)
-            with suppress(ValueError):
-                answer: dict[str, Any] = json.loads(line)
-                if "exit" in answer:
-                    raise JobDied(answer["exit"], "memory ran out" if answer["memory"] else "")
+            try:
+                answer = json.loads(self._line(deadline))
+            except (ValueError, RecursionError):
+                continue  # half a line of a child that died, or rubbish of a step's
+            if isinstance(answer, dict):
+                if isinstance(answer.get("exit"), int):
+                    raise JobDied(answer["exit"], "memory ran out" if answer.get("memory") else "")
                 return answer
 
     def _line(self, deadline: float) -> bytes:
@@ -126,9 +132,12 @@ class Job:
             except OSError:
                 data = b""
             if not data:
-                end = self._pool.obituary()
+                end = self._worker.obituary()
                 raise JobDied(None, end.why if end.memory else "", end.why)
             self._buffer += data
+            if len(self._buffer) > _LONGEST:
+                self._pool.kill(self._worker, self._number)
+                raise JobDied(None, why="it answers without end")
         line, _, self._buffer = self._buffer.partition(b"\n")
         return line
 
@@ -162,6 +171,7 @@ class WorkerPool:
                 "tools": [str(folder) for folder in self._settings.tools],
                 "owner": self._settings.owner if contained else "",
                 "contained": contained,
+                "fixed": self.places.fixed,
             }
             self._ready = False
             self._worker = self._runtime.start(self._settings.places, settings, self._environment())
@@ -172,7 +182,7 @@ class WorkerPool:
         home = {"HOME": str(store / "tmp"), "FINNMAKE_STORE": str(store)}
         return {**home, **_FIXED_ENVIRONMENT, **self._settings.environment}
 
-    def _await_ready(self) -> socket.socket:
+    def _await_ready(self) -> WorkerProcess:
         worker = self._start()
         if not self._ready:
             worker.control.settimeout(_START_SECONDS)
@@ -185,10 +195,10 @@ class WorkerPool:
                 self._forget(0.0)
                 raise WorkerError(
                     f"the worker could not load {self._settings.adapter}: {said}",
-                    cure="Remove .venv and run ./doitw again: it installs the toolchain anew.",
+                    cure=self._runtime.cure,
                 )
             self._ready = True
-        return worker.control
+        return worker
 
     @contextmanager
     def job(self) -> Iterator[Job]:
@@ -199,27 +209,25 @@ class WorkerPool:
                 number = next(self._numbers)
                 message = json.dumps({"spawn": number}).encode()
                 try:
-                    socket.send_fds(self._await_ready(), [message], [theirs.fileno()])
+                    worker = self._await_ready()
+                    socket.send_fds(worker.control, [message], [theirs.fileno()])
                 except OSError:
                     self._forget(0.0)
-                    socket.send_fds(self._await_ready(), [message], [theirs.fileno()])
-            yield Job(self, number, mine)
+                    worker = self._await_ready()
+                    socket.send_fds(worker.control, [message], [theirs.fileno()])
+            yield Job(self, worker, number, mine)
 
-    def kill(self, number: int) -> None:
-        """End a job and everything it started."""
+    def kill(self, worker: WorkerProcess, number: int) -> None:
+        """End a job of a worker and everything it started."""
         with self._lock, suppress(OSError):
-            if self._worker is not None:
-                self._worker.control.sendall(json.dumps({"kill": number}).encode())
+            if self._worker is worker:
+                worker.control.sendall(json.dumps({"kill": number}).encode())
 
-    def replace(self) -> None:
+    def replace(self, worker: WorkerProcess) -> None:
         """End a worker that does not answer, with all its jobs; the next job starts another."""
         with self._lock:
-            self._forget(0.0)
-
-    def obituary(self) -> Obituary:
-        """Why the worker ended, where that is known."""
-        with self._lock:
-            return self._worker.obituary() if self._worker is not None else Obituary()
+            if self._worker is worker:
+                self._forget(0.0)
 
     def _forget(self, patience: float) -> None:
         worker, self._worker = self._worker, None

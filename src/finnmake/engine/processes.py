@@ -118,7 +118,22 @@ def owner_seen(owner: str) -> bool:
 def owner_ended(owner: str) -> bool:
     """Whether the process of that name has ended, as far as can be seen from here."""
     pid, _, started = owner.partition(".")[2].partition(".")
-    return owner_seen(owner) and (not pid.isdigit() or _started(int(pid)) != started)
+    if not owner_seen(owner):
+        return False
+    if not pid.isdigit() or process_ended(int(pid)):
+        return True
+    return _started(int(pid)) not in ("", started)  # another one's may be hidden
+
+
+def process_ended(pid: int) -> bool:
+    """Whether there is no process of that number, those included that others' eyes are kept from."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
 
 
 def _started(pid: int) -> str:

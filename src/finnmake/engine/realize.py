@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from finnmake.engine.files import FileDigests
+from finnmake.engine.folders import remove_tree
 from finnmake.engine.pool import Job, JobDied, JobTimeout, WorkerPool
-from finnmake.engine.state import State, StepCall, action_key
+from finnmake.engine.state import (
+    State,
+    StepCall,
+    action_key,
+    checked_info,
+    checked_reads,
+    checked_tree,
+    is_ref,
+)
 from finnmake.engine.store import DamagedBlob, Store
 from finnmake.engine.toolchain import Toolchain
 from finnmake.engine.trace import fields_of, first_difference
-from finnmake.errors import StepError
+from finnmake.errors import CATEGORIES, StepError
 from finnmake.hashing import digest_value
 
 
@@ -123,14 +134,23 @@ class Engine:
         return found
 
     def _find(self, call: StepCall, key: str, flags: Mapping[str, Any]) -> StepOutcome | None:
-        for path, trace in self.store.traces(key):
+        for path, trace, after in self._traces(key):
             if self._difference(trace["reads"], flags) is None:
-                after = State.from_dict(trace["output"])
                 self._made[path] = after
                 with suppress(OSError):
                     os.utime(path)  # the order of use, for collecting garbage
                 return StepOutcome(call, key, after, trace, hit=True)
         return None
+
+    def _traces(self, key: str) -> Iterator[tuple[Path, dict[str, Any], State]]:
+        """The traces under a key, with what came of them; those that cannot be right are put aside."""
+        for path, trace in self.store.traces(key):
+            try:
+                checked_reads(trace["reads"])
+                checked_info(trace.get("info"))
+                yield path, trace, State.from_dict(trace["output"])
+            except ValueError:
+                self.store.drop_trace(path)
 
     def _difference(self, reads: Mapping[str, Any], flags: Mapping[str, Any]) -> tuple[str, str] | None:
         return first_difference(reads, flags, self.project, self.digests, self.pool.places.fixed)
@@ -163,7 +183,7 @@ class Engine:
 
     def _lock_name(self, key: str, flags: Mapping[str, Any]) -> str:
         names: dict[str, Any] = {}
-        for _, trace in self.store.traces(key):
+        for _, trace, _ in self._traces(key):
             names.update(trace["reads"]["fields"])
         return digest_value("lock", [key, fields_of(flags, names)])
 
@@ -184,7 +204,7 @@ class Engine:
             listener(call.name, "load", 0.0)
         slot.open()
         listener(call.name, "run", 0.0)
-        log = self.store.new_file()
+        log, said = self.store.new_file()
         request = {
             "call": call.to_dict(),
             "state": state.to_dict(),
@@ -192,21 +212,60 @@ class Engine:
             "work": action,
             "log": log.relative_to(self.store.root).as_posix(),
         }
-        try:
-            answer = slot.run(call, request, timeout, log)
-        except StepError as error:
-            self._failed[action] = error  # not cached, but not tried twice in one run either
-            raise
+        with said:
+            try:
+                answer = slot.run(call, request, timeout, log)
+                after = self._result(call, answer, state, action, log)
+            except DamagedBlob:
+                remove_tree(log)
+                raise
+            except StepError as error:
+                slot.drop()
+                error.log = self._own_log(log, said)
+                self._failed[action] = error  # not cached, but not tried twice in one run either
+                raise
+            info = {name: answer[name] for name in ("seconds", "peak_rss_kb")}
+            info["log"] = self.store.put_bytes(said.read())  # a process the step left behind may still write
+        remove_tree(log)
         reads = {**answer["reads"], "fields": fields_of(flags, answer["reads"]["fields"])}
-        after = State.from_dict(answer["output"])
-        info = {name: answer[name] for name in ("seconds", "peak_rss_kb")}
-        info["log"] = self.store.put_bytes(log.read_bytes())  # a process the step left behind may still write
-        log.unlink()
         trace = {"step": call.to_dict(), "reads": reads, "output": after.to_dict(), "info": info}
         if self._difference(reads, flags) is None:
             self._made[self.store.add_trace(key, trace)] = after
         listener(call.name, "done", answer["seconds"])
         return StepOutcome(call, key, after, trace, hit=False)
+
+    def _result(
+        self, call: StepCall, answer: Mapping[str, Any], before: State, action: str, log: Path
+    ) -> State:
+        """What the step left, as its process says. Raises StepError where that cannot be: a step may lie."""
+        try:
+            checked_reads(answer.get("reads"))
+            checked_info(answer)
+            after = State.from_dict(answer.get("output"))
+            if not {action, *before.work}.issuperset(after.work):
+                raise ValueError("the step's result names a build folder of another step")
+            for listing in (after.tree, *after.work.values()):
+                checked_tree(json.loads(self.store.read(listing)))
+        except (ValueError, RecursionError, DamagedBlob) as error:
+            words = str(error) if isinstance(error, ValueError) else "the step's result is not whole"
+            raise StepError(
+                call.name,
+                words,
+                cure="Look into the plugins of this build: one of them meddles with finnmake itself.",
+                log=log,
+            ) from error
+        return after
+
+    def _own_log(self, log: Path, said: BinaryIO) -> Path:
+        """A file with what the step printed: the log, or a new one where the step replaced it."""
+        with suppress(OSError):
+            if os.path.samestat(log.lstat(), os.fstat(said.fileno())):
+                return log
+        remove_tree(log)
+        path, copy = self.store.new_file()
+        with copy:
+            shutil.copyfileobj(said, copy)
+        return path
 
 
 class _JobSlot:
@@ -253,22 +312,31 @@ class _JobSlot:
                 log=log,
                 timed_out=True,
             ) from late
-        if not answer["ok"]:
+        if answer.get("ok") is not True:
             self.drop()
-            if "damaged" in answer:
-                log.unlink()
+            if is_ref(answer.get("damaged")):
                 raise DamagedBlob(answer["damaged"])
-            raise StepError(
-                call.name,
-                answer["message"],
-                category=answer["category"],
-                cure=answer["cure"],
-                log=log,
-                reads=answer.get("reads"),
-            )
-        if not answer["reusable"]:
+            raise _failed(call, answer, log)
+        if not answer.get("reusable"):
             self.drop()
         return answer
+
+
+def _failed(call: StepCall, answer: Mapping[str, Any], log: Path) -> StepError:
+    """The error for a step that says itself that it failed."""
+    category = answer.get("category")
+    try:
+        reads = checked_reads(answer.get("reads"))
+    except ValueError:
+        reads = None
+    return StepError(
+        call.name,
+        str(answer.get("message", "it failed and does not say why")),
+        category=category if isinstance(category, str) and category in CATEGORIES else "unknown",
+        cure=str(answer.get("cure", "")),
+        log=log,
+        reads=reads,
+    )
 
 
 def _died(call: StepCall, death: JobDied, log: Path) -> StepError:
@@ -290,7 +358,14 @@ def _died(call: StepCall, death: JobDied, log: Path) -> StepError:
             cure="Run again: the steps before this one are kept.",
             log=log,
         )
-    how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+    how = f"by {_signal_name(-code)}" if code < 0 else f"with exit code {code}"
     return StepError(
         call.name, f"the worker ended {how} in the middle of the step", cure="See the log.", log=log
     )
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal has no name
+        return f"signal {number}"

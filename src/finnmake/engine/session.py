@@ -20,11 +20,12 @@ from typing import Any, Protocol
 
 from finnmake.engine import recording
 from finnmake.engine.files import Signature, settled, signature
+from finnmake.engine.folders import remove_tree
 from finnmake.engine.local_modules import LocalFinder
 from finnmake.engine.paths import PROJECT_LINK, Boundary, portable
 from finnmake.engine.recording import RecordedFields, Recorder
 from finnmake.engine.state import State, StepCall, seed_of
-from finnmake.engine.store import DamagedBlob, Store, remove_tree
+from finnmake.engine.store import DamagedBlob, Store
 from finnmake.errors import FinnmakeError, classify
 
 #: FINN's output folder, inside the folder in which a step runs.
@@ -58,12 +59,14 @@ class Session:
         plugins: Path,
         tools: Sequence[Path],
         contained: bool,
+        fixed: Sequence[str],
     ) -> None:
         self._adapter = adapter
         self._store = store
         self._project = project
         self._plugins = plugins
         self._contained = contained
+        self._fixed = list(fixed)
         self._folder = store.new_folder()
         self._loaded: tuple[State, Any] | None = None
         self._tree: dict[str, str] = {}
@@ -162,7 +165,7 @@ class Session:
         self._recorder = None
         after = self._keep(loaded, state, work, fields.overrides)
         if after.work:  # its files hold their own absolute paths, and those of FINN's libraries
-            reads["paths"] = [str(self._store.root), sys.prefix]
+            reads["paths"] = self._fixed
         self._loaded = (after, loaded)
         return {
             "ok": True,

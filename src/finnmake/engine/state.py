@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from finnmake.hashing import KEY_VERSION, digest_value
+
+_REF = re.compile(r"[0-9a-f]{64}-[0-9]{1,18}")
+_ENTRY = re.compile(_REF.pattern + r"(\+x)?")
+_WORK = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
@@ -35,9 +41,63 @@ class State:
         }
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> State:
-        """The record again, from what `to_dict` gave."""
-        return cls(data["model"], data["tree"], data["work"], data["overrides"])
+    def from_dict(cls, data: Any) -> State:
+        """The record again, from what `to_dict` gave. Raises ValueError for anything else: a step may lie."""
+        if not isinstance(data, dict) or set(data) != {"model", "tree", "work", "overrides"}:
+            raise ValueError("the step's result is no record of a model and its files")
+        work, overrides = data["work"], data["overrides"]
+        if not isinstance(work, dict) or not isinstance(overrides, dict):
+            raise ValueError("the step's result is no record of a model and its files")
+        if not all(_matches(_WORK, name) for name in work):
+            raise ValueError("the step's result names a folder outside the store")
+        if not all(_matches(_REF, ref) for ref in (data["model"], data["tree"], *work.values())):
+            raise ValueError("the step's result names a file that no store can hold")
+        return cls(data["model"], data["tree"], work, overrides)
+
+
+def is_ref(value: Any) -> bool:
+    """Whether this names a blob."""
+    return _matches(_REF, value)
+
+
+def checked_tree(tree: Any) -> dict[str, str]:
+    """A folder's listing: relative POSIX path -> entry. Raises ValueError for anything else.
+
+    A file outside the folder cannot be named, nor one below another file.
+    """
+    if not isinstance(tree, dict) or not all(_matches(_ENTRY, entry) for entry in tree.values()):
+        raise ValueError("the step's result holds no listing of a folder")
+    for name in tree:
+        parts = name.split("/")
+        if not all(parts) or "." in parts or ".." in parts or b"\0" in os.fsencode(name):
+            raise ValueError(f"the step's result names a file outside its folder: {name!r}")
+        if any("/".join(parts[:depth]) in tree for depth in range(1, len(parts))):
+            raise ValueError(f"the step's result names a file below a file: {name!r}")
+    return tree
+
+
+def checked_reads(reads: Any) -> dict[str, Any]:
+    """What a step read, as a trace keeps it. Raises ValueError for anything else."""
+    if not isinstance(reads, dict) or not isinstance(reads.get("paths", []), list):
+        raise ValueError("the step's record of what it read is none")
+    for kind in ("fields", "files", "listings", "presence"):
+        records = reads.get(kind)
+        if not isinstance(records, dict) or any(b"\0" in os.fsencode(name) for name in records):
+            raise ValueError(f"the step's record of what it read has no {kind}")
+    return reads
+
+
+def checked_info(info: Any) -> dict[str, Any]:
+    """How a step went: `seconds` and `peak_rss_kb`. Raises ValueError for anything else."""
+    if not isinstance(info, dict) or not all(
+        isinstance(info.get(name), (int, float)) for name in ("seconds", "peak_rss_kb")
+    ):
+        raise ValueError("the step's record of how it went is none")
+    return info
+
+
+def _matches(pattern: re.Pattern[str], value: Any) -> bool:
+    return isinstance(value, str) and pattern.fullmatch(value) is not None
 
 
 @dataclass(frozen=True)

@@ -7,18 +7,31 @@ Layout (see docs/engine.md): `VERSION`, `blobs/ab/cdef…`, `actions/ab/<key>/<t
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
-import shutil
 import stat
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from finnmake.engine.processes import owner_ended, process_space
+from finnmake.engine.folders import (
+    WARY,
+    clone,
+    keep_only,
+    link,
+    mode_of,
+    open_folder,
+    remove_tree,
+    seal,
+    wary,
+)
+from finnmake.engine.processes import owner_ended, process_ended, process_space
+from finnmake.engine.state import checked_tree
 from finnmake.errors import Location, StoreError
 from finnmake.hashing import canonical_json, digest_bytes, digest_file, digest_value
 
@@ -37,8 +50,6 @@ _LEFT_OVER = 7 * 86400
 
 #: Ends the entry of an executable file in the listing of a folder.
 _EXECUTABLE = "+x"
-
-_FICLONE = 0x40049409
 
 
 class DamagedBlob(Exception):
@@ -84,6 +95,13 @@ class Store:
             self._check_version()
             for folder in (self.blobs, self.actions, self.work, self.locks, self.quarantine):
                 folder.mkdir(exist_ok=True)
+            for folder in (self.tmp, self.blobs, self.work, self.locks, self.quarantine):
+                if folder.is_symlink():
+                    raise StoreError(
+                        "this is a link, and what is done here would be done elsewhere",
+                        where=Location(path=folder),
+                        cure="Remove the link: a step may have put it there.",
+                    )
             with self._temporary() as probe:
                 probe.touch()
         except OSError as error:
@@ -141,8 +159,9 @@ class Store:
 
     def _adopt(self, temporary: Path, ref: str) -> None:
         target = self.blob_path(ref)
-        temporary.chmod(0o444)
-        os.utime(temporary, (_BLOB_MTIME, _BLOB_MTIME))
+        seal(temporary, _BLOB_MTIME)
+        if target.parent.is_symlink():
+            target.parent.unlink(missing_ok=True)
         target.parent.mkdir(exist_ok=True)
         temporary.replace(target)
 
@@ -150,20 +169,22 @@ class Store:
         """Whether the blob is there and untouched; one that was touched is hashed, and put aside if wrong."""
         path = self.blob_path(ref)
         try:
-            found = path.stat()
+            found = path.lstat()
         except FileNotFoundError:
             return False
-        size = int(ref[65:])
-        if found.st_size == size and found.st_mtime_ns == _BLOB_MTIME_NS:
+        same = stat.S_ISREG(found.st_mode) and found.st_size == int(ref[65:])
+        if same and found.st_mtime_ns == _BLOB_MTIME_NS:
             return True
-        if found.st_size == size and digest_file(path) == ref[:64]:
+        if same and digest_file(path) == ref[:64]:
             with suppress(OSError):  # somebody else's blob: it is hashed each time
-                path.chmod(0o444)
-                os.utime(path, (_BLOB_MTIME, _BLOB_MTIME))
+                seal(path, _BLOB_MTIME)
             return True
-        with suppress(FileNotFoundError):
-            path.replace(self.quarantine / f"{ref}.{uuid.uuid4().hex[:8]}")
+        self._put_aside(ref)
         return False
+
+    def _put_aside(self, ref: str) -> None:
+        with suppress(FileNotFoundError):
+            self.blob_path(ref).replace(self.quarantine / f"{ref}.{uuid.uuid4().hex[:8]}")
 
     def has(self, ref: str) -> bool:
         """Whether the blob is there and whole."""
@@ -184,9 +205,15 @@ class Store:
         return self.put_bytes(canonical_json(dict(tree)))
 
     def read_tree(self, ref: str) -> dict[str, str]:
-        """The folder again: relative POSIX path -> entry. Raises DamagedBlob."""
-        tree: dict[str, str] = json.loads(self.read(ref))
-        return tree
+        """The folder again: relative POSIX path -> entry. Raises DamagedBlob, for what is no listing too."""
+        data = self.read(ref)
+        if digest_bytes(data) != ref[:64]:
+            self._put_aside(ref)
+            raise DamagedBlob(ref)
+        try:
+            return checked_tree(json.loads(data))
+        except (ValueError, RecursionError) as error:
+            raise DamagedBlob(ref) from error
 
     def pack(self, path: Path) -> str:
         """Keep one file of a folder: its ref, marked where the file is executable."""
@@ -197,33 +224,51 @@ class Store:
         target.parent.mkdir(parents=True, exist_ok=True)
         clone(self.checked(entry.removesuffix(_EXECUTABLE)), target)
         if entry.endswith(_EXECUTABLE):
-            target.chmod(0o755)
+            with wary(target) as descriptor:
+                os.fchmod(descriptor, 0o755)
 
     def restore(self, listing: str, folder: Path) -> None:
         """Make `folder` hold what the listing says and nothing else; files that already do stay.
 
+        A step may have put links anywhere in the folder, or in its place: they go, none is followed.
         Raises DamagedBlob.
         """
         tree = self.read_tree(listing)
-        for parent, _, names in os.walk(folder):
-            for other in (Path(parent, name) for name in names):
-                if other.relative_to(folder).as_posix() not in tree:
-                    other.unlink()
-        for name, entry in tree.items():
-            target = folder / name
-            if target.is_symlink() or not target.is_file() or self._entry(target) != entry:
-                if target.is_dir() and not target.is_symlink():
-                    remove_tree(target)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with self._temporary() as temporary:
-                    self.unpack(entry, temporary)
-                    temporary.replace(target)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with open_folder(folder.parent) as parent, open_folder(folder.name, parent) as top:
+            try:
+                keep_only(tree, top)
+            except RecursionError as error:
+                raise StoreError(
+                    "a step nested folders without end",
+                    where=Location(path=folder),
+                    cure="Remove this folder.",
+                ) from error
+            for below, names in groupby(sorted(tree), os.path.dirname):
+                with ExitStack() as stack:
+                    place = top
+                    for part in below.split("/") if below else ():
+                        place = stack.enter_context(open_folder(part, place))
+                    for name in names:
+                        self._restore_file(tree[name], os.path.basename(name), place)
 
-    def _entry(self, path: Path) -> str:
-        """The entry that this file would have in a listing."""
-        found = path.stat()
-        mark = _EXECUTABLE if found.st_mode & stat.S_IXUSR else ""
-        return f"{digest_file(path)}-{found.st_size}{mark}"
+    def _restore_file(self, entry: str, name: str, folder: int) -> None:
+        if self._entry(name, folder) != entry:
+            with self._temporary() as temporary:
+                self.unpack(entry, temporary)
+                if stat.S_ISDIR(mode_of(name, folder)):
+                    remove_tree(Path(f"/proc/self/fd/{folder}", name))
+                os.replace(temporary, name, dst_dir_fd=folder)
+
+    def _entry(self, name: str, folder: int) -> str | None:
+        """The entry that this file of an open folder would have in a listing; None for what is no file."""
+        try:
+            with wary(name, folder) as descriptor, open(descriptor, "rb", 0, closefd=False) as stream:
+                found = os.fstat(descriptor)
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError:
+            return None
+        return f"{digest}-{found.st_size}{_EXECUTABLE if found.st_mode & stat.S_IXUSR else ''}"
 
     def place(self, entry: str, target: Path) -> None:
         """Put the content at `target`, read-only, swapped in by rename. Raises DamagedBlob, OSError."""
@@ -234,7 +279,7 @@ class Store:
         try:
             # A link shares the blob's mode, so an executable file is always a copy.
             may_link = int(ref[65:]) >= _LINK_FROM and not entry.endswith(_EXECUTABLE)
-            if not clone(source, temporary, unless=_link if may_link else None):
+            if not clone(source, temporary, unless=link if may_link else None):
                 temporary.chmod(0o555 if entry.endswith(_EXECUTABLE) else 0o444)
             temporary.replace(target)
         finally:
@@ -257,7 +302,7 @@ class Store:
                     raise ValueError(name)
             except FileNotFoundError:
                 continue
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, RecursionError):
                 self.drop_trace(path)
                 continue
             yield path, trace
@@ -298,9 +343,12 @@ class Store:
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
         """Hold the lock `name`; waits for another holder. The kernel frees it when the holder dies."""
-        with open(self.locks / name, "w") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX)
+        descriptor = os.open(self.locks / name, os.O_RDWR | os.O_CREAT | WARY, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
+        finally:
+            os.close(descriptor)
 
     def new_folder(self) -> Path:
         """An empty folder for one run of steps; whoever asked for it removes it, or `sweep` later."""
@@ -308,85 +356,53 @@ class Store:
         path.mkdir()
         return path
 
-    def new_file(self) -> Path:
-        """An empty file of this process's, likewise."""
+    def new_file(self) -> tuple[Path, BinaryIO]:
+        """An empty file of this process's, likewise, open: a step may put another one in its place."""
         path = self._own_name()
-        path.touch()
-        return path
+        return path, open(path, "x+b")
 
     def sweep(self, process: int | None = None) -> None:
         """Remove from `tmp/` what is left of processes that have ended, or of this owner's `process`.
 
         Processes of another machine or container cannot be seen from here: theirs goes after a week, unless
-        they worked for one that can be seen and has ended.
+        they worked for one that can be seen and has ended. The inode's own time tells: the other one of what
+        becomes a blob is set long ago.
         """
         old = time.time() - _LEFT_OVER
-        for entry in list(os.scandir(self.tmp)):
+        for entry in self._left():
             head, _, pid = entry.name.rpartition("-")[0].rpartition("-")
             if process:
                 left = head == f"run-{self._owner}" and pid == str(process)
             else:
-                left = _ended(head.removeprefix("run-"), pid)
-                left = left or entry.stat(follow_symlinks=False).st_mtime < old
+                left = _ended(head.removeprefix("run-"), pid) or _older(entry, old)
             if left:
-                _remove(entry)
+                remove_tree(Path(entry.path))
+
+    def _left(self) -> list[os.DirEntry[str]]:
+        """What is in `tmp/`; nothing where a step has put a link in its place."""
+        return [] if self.tmp.is_symlink() else list(os.scandir(self.tmp))
 
     def sweep_owner(self, owner: str) -> None:
         """Remove from `tmp/` all that was made for `owner` by processes that cannot be seen from here."""
-        for entry in list(os.scandir(self.tmp)):
+        for entry in self._left():
             if entry.name.startswith(f"run-{owner}-"):
-                _remove(entry)
+                remove_tree(Path(entry.path))
 
 
 def _ended(owner: str, pid: str) -> bool:
     """Whether a process has ended, or the one that it worked for."""
     if "." in owner:
         return owner_ended(owner)
-    return owner == process_space() and not Path(f"/proc/{pid}").exists()
+    return owner == process_space() and pid.isdigit() and process_ended(int(pid))
 
 
-def _remove(entry: os.DirEntry[str]) -> None:
-    remove_tree(Path(entry.path))
-    with suppress(OSError):
-        os.unlink(entry.path)
+def _older(entry: os.DirEntry[str], time: float) -> bool:
+    try:
+        return entry.stat(follow_symlinks=False).st_ctime < time
+    except OSError:  # it has become a blob meanwhile
+        return False
 
 
 def trace_digest(trace: Mapping[str, Any]) -> str:
     """The name of a trace: digest of what was read and what came of it, not of times and logs."""
     return digest_value("trace", {"reads": trace["reads"], "output": trace["output"]})
-
-
-def clone(source: Path, target: Path, unless: Callable[[Path, Path], bool] | None = None) -> bool:
-    """Copy a file's content: a reflink where the file system can, else `unless`, else bytes.
-
-    Gives whether `unless` did it.
-    """
-    with open(source, "rb") as reader, open(target, "xb") as writer:
-        try:
-            fcntl.ioctl(writer.fileno(), _FICLONE, reader.fileno())
-            return False
-        except OSError:
-            if unless is None:
-                shutil.copyfileobj(reader, writer, 1 << 20)
-                return False
-    target.unlink()
-    return unless(source, target) or clone(source, target)
-
-
-def _link(source: Path, target: Path) -> bool:
-    try:
-        os.link(source, target)
-    except OSError:
-        return False
-    return True
-
-
-def remove_tree(path: Path) -> None:
-    """Remove a folder, read-only parts included, or a link; what is already gone is no error."""
-    if path.is_symlink():
-        path.unlink(missing_ok=True)
-        return
-    for folder, _, _ in os.walk(path):
-        with suppress(OSError):
-            os.chmod(folder, stat.S_IRWXU)
-    shutil.rmtree(path, ignore_errors=True)

@@ -70,15 +70,20 @@ _INSIDE = (
     "blueprint/finn_tables.json",
     "blueprint/tables.py",
     "engine/files.py",
+    "engine/folders.py",
     "engine/local_modules.py",
     "engine/paths.py",
     "engine/pool.py",
     "engine/processes.py",
     "engine/recording.py",
+    "engine/runtime/bwrap.py",
+    "engine/runtime/container.py",
+    "engine/runtime/local.py",
     "engine/session.py",
     "engine/state.py",
     "engine/store.py",
     "engine/trace.py",
+    "engine/vivado.py",
     "engine/worker.py",
     "hashing.py",
     "plugins/__init__.py",
@@ -193,9 +198,14 @@ def _digest_record(path: Path) -> str:
 
 
 def digest_sources(folder: Path, digests: FileDigests) -> str:
-    """Digest of all files in a folder, less hidden folders and bytecode."""
-    found = {}
-    for parent, folders, names in os.walk(folder):
+    """Digest of all files in a folder, less hidden folders and bytecode; links are followed."""
+    found, seen = {}, set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(parent)
+        if real in seen:  # a link that leads back
+            folders.clear()
+            continue
+        seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith((".", "__pycache__")))
         for name in sorted(names):
             path = Path(parent) / name

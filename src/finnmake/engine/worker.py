@@ -152,6 +152,7 @@ class Worker:
                 Path(self._settings["plugins"]),
                 [Path(folder) for folder in self._settings["tools"]],
                 self._settings["contained"],
+                self._settings["fixed"],
             )
         except OSError as error:  # a full disk
             self._answer(channel, {"ok": False, **failure(from_os_error(error), "")})
@@ -183,7 +184,9 @@ class Worker:
             # What it had started is an orphan now, and ours: no other job's processes are.
             processes.kill_children(keep={other for other, _ in self._jobs.values()})
             kills = processes.memory_kills()
-            ended = {"exit": os.waitstatus_to_exitcode(status), "memory": kills > self._memory_kills}
+            # Outside a container the count is of all that the user runs.
+            short = self._settings["contained"] and kills > self._memory_kills
+            ended = {"exit": os.waitstatus_to_exitcode(status), "memory": short}
             self._memory_kills = kills
             with suppress(OSError):
                 self._store.sweep(child)

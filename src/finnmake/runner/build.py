@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 import time
@@ -13,6 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from finnmake.blueprint.tables import boards
 from finnmake.engine.files import digest_listing
+from finnmake.engine.folders import remove_tree
 from finnmake.engine.paths import portable
 from finnmake.engine.realize import Engine, Flow, Listener, StepOutcome
 from finnmake.engine.state import StepCall
@@ -280,6 +282,7 @@ class BuildRunner:
         What a failing step printed becomes `log`, build.log where it is not given.
         """
         model = self.project / config.model_path
+        rounds = itertools.count()
         while True:
             outcomes: list[StepOutcome] = []
             flow = Flow(
@@ -292,7 +295,8 @@ class BuildRunner:
                 self.engine.realize(flow, self._listener, outcomes)
                 return Realized(outcomes, place(flow, outcomes), self._reads(config, flow, outcomes))
             except DamagedBlob as damaged:
-                if not self.engine.discard(damaged) and damaged.ref != flow.model:
+                found = self.engine.discard(damaged) or damaged.ref == flow.model
+                if not found or next(rounds) > len(calls):  # a step may damage its own input each time
                     raise StoreError(
                         f"blob {damaged.ref} is missing from the store and nothing tells how to make it",
                         cure="Move the store away, or set FINNMAKE_STORE to an empty folder.",
@@ -312,7 +316,7 @@ class BuildRunner:
         if error.log is None or error.log == shown:
             return
         write_text(log, log_of(self.engine.store, outcomes, error))
-        error.log.unlink()
+        remove_tree(error.log)  # whatever the step has put in its place
         error.log = shown
 
     def _manifest(

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from finnmake.engine.folders import wary
+from finnmake.engine.state import is_ref
 from finnmake.engine.store import Store
 from finnmake.errors import StepError
 
@@ -76,9 +78,20 @@ def log_of(store: Store, outcomes: Sequence[StepOutcome], failure: StepError | N
     for outcome in outcomes:
         info = outcome.trace["info"]
         how = "from the store" if outcome.hit else f"ran {info['seconds']:.2f} s"
-        path = store.blob_path(info["log"])
-        said = path.read_text(errors="replace") if path.exists() else "(its log is no longer in the store)\n"
+        said = _text(store.blob_path(info["log"])) if is_ref(info.get("log")) else None
+        said = "(its log is no longer in the store)\n" if said is None else said
         parts.append(f"==== {outcome.call.name} ({how})\n{said}")
     if failure is not None and failure.log is not None:
-        parts.append(f"==== {failure.step} (failed)\n{failure.log.read_text(errors='replace')}")
+        said = _text(failure.log)
+        said = "(its log is gone)\n" if said is None else said
+        parts.append(f"==== {failure.step} (failed)\n{said}")
     return "\n".join(parts)
+
+
+def _text(path: Path) -> str | None:
+    """What a plain file says; None for anything else: a step may have put a link or a pipe there."""
+    try:
+        with wary(path) as descriptor, open(descriptor, errors="replace", closefd=False) as stream:
+            return stream.read()
+    except OSError:
+        return None

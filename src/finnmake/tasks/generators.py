@@ -9,7 +9,7 @@ from typing import Any
 
 from doit.exceptions import InvalidDodoFile, TaskFailed
 
-from finnmake.engine.store import remove_tree
+from finnmake.engine.folders import remove_tree
 from finnmake.errors import FinnmakeError, from_os_error
 from finnmake.explore.tree import Segment
 from finnmake.hashing import digest_value

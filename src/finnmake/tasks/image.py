@@ -129,11 +129,18 @@ class _Run:
         built = self._build()
         self._say("looking into the image")
         lock = ImageLock(**digests, image=images.inspect(self._engine, built))
-        known = image_lock.pins(self._root) and image_lock.read(self._root) == lock
+        known = self._written() == lock
         if not known:
             image_lock.write(self._root, lock)
         self._done("pinned already" if known else "pinned", built)
         return DONE
+
+    def _written(self) -> ImageLock | None:
+        """The lock as it is; None where there is none, or a damaged one, as a merge leaves it."""
+        try:
+            return image_lock.read(self._root)
+        except WorkspaceError:
+            return None
 
     def _verify(self, lock: ImageLock) -> int:
         pinned = lock.image

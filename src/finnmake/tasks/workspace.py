@@ -153,7 +153,7 @@ class Workspace:
     @functools.cached_property
     def places(self) -> Places:
         """The folders of a build, on this machine."""
-        return Places(default_root(), self.root, self.plugins)
+        return Places(default_root(), self.root, self.plugins, deps=self.settings.toolchain.deps)
 
     @functools.cached_property
     def fixed(self) -> list[str]:

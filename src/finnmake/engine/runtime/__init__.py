@@ -16,6 +16,9 @@ PROJECT = Path("/workspace")
 #: The Python environment of the image.
 IMAGE_PYTHON = Path("/opt/finnmake")
 
+#: What of the store only the main process writes: steps in a container or sandbox can only read it.
+PROTECTED = ("VERSION", "actions", "locks", "tools")
+
 #: Which image is pinned, in the project.
 LOCK = "docker/image.lock.json"
 
@@ -28,21 +31,30 @@ Environment = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Places:
-    """The folders of a build: the store, the project and its plugins, and the Python environment."""
+    """The folders of a build.
+
+    Attributes:
+        store: the store.
+        project: the project.
+        plugins: the project's plugins.
+        python: the Python environment.
+        deps: FINN's own dependencies, where the settings name them; at the same path everywhere.
+    """
 
     store: Path
     project: Path
     plugins: Path
     python: Path = Path(sys.prefix)
+    deps: Path | None = None
 
     def inside(self, python: Path) -> Places:
         """The same folders as a container or sandbox sees them, with its own Python."""
-        return Places(STORE, PROJECT, PROJECT / self.plugins.relative_to(self.project), python)
+        return Places(STORE, PROJECT, PROJECT / self.plugins.relative_to(self.project), python, self.deps)
 
     @property
     def fixed(self) -> list[str]:
         """Those that code generation writes into its files: a result that holds them has them as inputs."""
-        return [str(self.store), str(self.python)]
+        return [str(place) for place in (self.store, self.python, self.deps) if place is not None]
 
 
 @dataclass(frozen=True)
@@ -76,6 +88,10 @@ class Runtime(Protocol):
     @property
     def name(self) -> str:
         """One of `settings.RUNTIMES`, less auto."""
+
+    @property
+    def cure(self) -> str:
+        """What to do when a worker cannot load the backend."""
 
     @property
     def described(self) -> str:

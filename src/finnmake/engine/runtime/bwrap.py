@@ -16,8 +16,8 @@ from typing import Any
 
 from finnmake.engine import vivado
 from finnmake.engine.processes import owner_name
-from finnmake.engine.runtime import PACKAGE, Environment, Obituary, Places
-from finnmake.engine.runtime.local import Process, launch
+from finnmake.engine.runtime import PACKAGE, PROTECTED, Environment, Obituary, Places
+from finnmake.engine.runtime.local import CURE, Process, launch
 from finnmake.engine.store import Store
 from finnmake.engine.vivado import Installation
 from finnmake.errors import WorkerError
@@ -60,6 +60,7 @@ class BwrapRuntime:
     """
 
     name = "bwrap"
+    cure = CURE
     described = "in a sandbox of bubblewrap (weaker than a container: no limits)"
 
     def __init__(self, limits: ContainerSettings, tools: Installation | None = None) -> None:
@@ -75,6 +76,7 @@ class BwrapRuntime:
         inside = self.inside(places)
         folders = [
             *("--bind", str(places.store), str(inside.store)),
+            *self._protected(places, inside),
             *("--ro-bind", str(places.project), str(inside.project)),
         ]
         path = {"PATH": os.environ["PATH"]} if "PATH" in os.environ else {}
@@ -89,6 +91,15 @@ class BwrapRuntime:
     def probe(self, command: Sequence[str]) -> str:
         """What a command prints, in a sandbox of its own. Raises as `vivado.ask` does."""
         return vivado.ask(self._wrapped([*self._command([]), "--"], command))
+
+    @staticmethod
+    def _protected(places: Places, inside: Places) -> list[str]:
+        names = [name for name in PROTECTED if (places.store / name).exists()]
+        return [
+            part
+            for name in names
+            for part in ("--ro-bind", str(places.store / name), str(inside.store / name))
+        ]
 
     def _wrapped(self, before: Sequence[str], command: Sequence[str]) -> list[str]:
         return [*before, *(vivado.wrap(self._tools, command) if self._tools else command)]

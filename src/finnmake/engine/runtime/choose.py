@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finnmake.engine.files import FileDigests
-from finnmake.engine.runtime import IMAGE_PYTHON, LOCK, Runtime
+from finnmake.engine.paths import MACHINE
+from finnmake.engine.runtime import IMAGE_PYTHON, LOCK, PROJECT, STORE, Runtime
 from finnmake.engine.runtime.local import LocalRuntime
 from finnmake.engine.toolchain import (
     Toolchain,
@@ -22,13 +23,19 @@ from finnmake.engine.toolchain import (
     variables,
 )
 from finnmake.errors import ContainerError, Location, ToolError, WorkspaceError
-from finnmake.hashing import digest_bytes, digest_value
+from finnmake.hashing import digest_value
 from finnmake.settings import RUNTIMES, Settings
 
 if TYPE_CHECKING:
     from finnmake.engine.vivado import Installation
 
 # What only containers or Vivado need is imported where it is used: most runs need neither.
+
+#: What a container has of its own: a mount there would be another toolchain than the key says, or no input.
+_NO_MOUNTS = (IMAGE_PYTHON, PROJECT, STORE, *map(Path, MACHINE))
+
+#: Folders in memory, in which a mount may lie, but not in their place.
+_IN_MEMORY = (Path("/tmp"), Path("/var/tmp"), Path("/run"))
 
 #: What the image says of itself.
 _DESCRIPTION = IMAGE_PYTHON / "image.json"
@@ -195,6 +202,21 @@ def _check_mounts(mounts: Sequence[Path]) -> None:
                 where=Location(key="tool.finnmake.container.mounts"),
                 cure="Correct the path, or take it out of the list.",
             )
+        hidden = _hidden(Path(os.path.normpath(path)))
+        if hidden is not None:
+            raise WorkspaceError(
+                f"{path} would stand in for {hidden}, which is the container's own",
+                where=Location(key="tool.finnmake.container.mounts"),
+                cure="Mount a folder that holds data alone, such as /data.",
+            )
+
+
+def _hidden(place: Path) -> Path | None:
+    """What of a container's own a mount at `place` would hide, or be part of."""
+    for own in _NO_MOUNTS:
+        if place.is_relative_to(own) or own.is_relative_to(place):
+            return own
+    return next((own for own in _IN_MEMORY if own.is_relative_to(place)), None)
 
 
 def _described(tools: Installation | None, runtime: Runtime, cache: Path) -> dict[str, Any]:
@@ -210,13 +232,9 @@ def _inside_image() -> bool:
 
 
 def _own_image(root: Path) -> str:
-    """The image that this process runs in: the pinned id where it is that one, else what tells it apart."""
+    """The image that this process runs in; empty outside of images of ours."""
     if not _inside_image():
         return ""
     from finnmake.engine.runtime import image_lock
 
-    text = _DESCRIPTION.read_bytes()
-    pinned = image_lock.read(root).image if _pins(root) else None
-    if pinned is not None and pinned.fingerprint == image_lock.fingerprint(json.loads(text)):
-        return pinned.id
-    return f"described by {digest_bytes(text)}"
+    return image_lock.identity(image_lock.read(root).image if _pins(root) else None)

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finnmake.engine.processes import owner_name
-from finnmake.engine.runtime import IMAGE_PYTHON, PACKAGE, Environment, Obituary, Places
+from finnmake.engine.runtime import IMAGE_PYTHON, PACKAGE, PROTECTED, Environment, Obituary, Places
 from finnmake.engine.runtime.client import Engine, Traits, connect, errors, find_engine, plain, traits
-from finnmake.engine.runtime.containers import OWNER, STORE_LABEL, clean_up, last_words, remove, wait
+from finnmake.engine.runtime.containers import clean_up, labels_of, last_words, remove, wait
 from finnmake.engine.store import Store
 from finnmake.engine.vivado import Installation
 from finnmake.errors import ContainerError, Location
@@ -40,8 +40,9 @@ _PYTHON = str(IMAGE_PYTHON / "bin/python")
 #: Variables that one engine sets and another does not are taken away.
 _BOOT = f"""
 import os, sys
-for name in ("container", "HOSTNAME", "TERM"):
-    os.environ.pop(name, None)
+for name in list(os.environ):
+    if name in ("container", "HOSTNAME", "TERM") or name.lower().endswith("_proxy"):
+        del os.environ[name]
 sys.path.insert(0, {str(_SOURCE)!r})
 from finnmake.engine.worker import main
 main()
@@ -57,7 +58,10 @@ _PROBE_SECONDS = 120.0
 class ContainerProcess:
     """A worker in a container."""
 
-    def __init__(self, container: Container, control: socket.socket, store: Store, owner: str) -> None:
+    def __init__(
+        self, client: DockerClient, container: Container, control: socket.socket, store: Store, owner: str
+    ) -> None:
+        self._client = client
         self._container = container
         self._control = control
         self._store = store
@@ -79,8 +83,10 @@ class ContainerProcess:
 
     def obituary(self) -> Obituary:
         """Why the container ended."""
+        import docker.errors
+
         deadline = time.monotonic() + 5.0
-        with suppress(ContainerError), errors("look at the container"):
+        with suppress(ContainerError, docker.errors.NotFound), errors("look at the container"):
             while time.monotonic() < deadline:
                 self._container.reload()
                 state = self._container.attrs["State"]
@@ -102,6 +108,7 @@ class ContainerProcess:
         self._control.close()
         with suppress(ContainerError):
             remove(self._container)
+        self._client.close()
         with suppress(OSError):
             self._store.sweep_owner(self._owner)
 
@@ -116,6 +123,7 @@ class ContainerRuntime:
     """
 
     name = "container"
+    cure = "Check the image with `doit image`; `doit image --no-cache` makes it anew."
 
     def __init__(self, image: str, limits: ContainerSettings, tools: Installation | None = None) -> None:
         self.described = f"in a container of {image[:19]}"
@@ -136,18 +144,21 @@ class ContainerRuntime:
         clean_up(client)
         inside, store, owner = self.inside(places), Store(places.store), owner_name()
         folder = store.new_folder()
+        folder.chmod(0o700)  # whoever connects to the control socket is the worker
+        (places.store / "tools").mkdir(exist_ok=True)
         mounts = {
             str(places.store): (str(inside.store), "rw"),
             str(places.project): (str(inside.project), "ro"),
             str(PACKAGE): (str(_SOURCE / PACKAGE.name), "ro"),
             str(folder): (str(_RUN), "ro"),
+            **{str(places.store / name): (str(inside.store / name), "ro") for name in PROTECTED},
         }
         command = [_PYTHON, "-P", "-c", _BOOT, str(_RUN / "control"), json.dumps(settings)]
         with ExitStack() as stack:
             stack.callback(folder.rmdir)
             stack.callback((folder / "control").unlink, missing_ok=True)
             listener = stack.enter_context(_listen(folder))
-            labels = {OWNER: owner, STORE_LABEL: str(places.store)}
+            labels = labels_of(owner, places.store)
             container = self._create(engine, client, command, mounts, environment, labels)
             failed = stack.enter_context(ExitStack())
             failed.callback(remove, container)
@@ -155,13 +166,13 @@ class ContainerRuntime:
                 container.start()
             control = _accept(listener, container)
             failed.pop_all()
-        return ContainerProcess(container, control, store, owner)
+        return ContainerProcess(client, container, control, store, owner)
 
     def probe(self, command: Sequence[str]) -> str:
         """What a command prints, in a container of its own. Raises ContainerError, or as `vivado.ask`."""
         engine = find_engine()
-        labels = {OWNER: owner_name()}
-        container = self._create(engine, connect(engine), command, {}, {}, labels)
+        client = connect(engine)
+        container = self._create(engine, client, command, {}, {}, labels_of(owner_name()))
         try:
             with errors("run a command in a container"):
                 container.start()
@@ -170,6 +181,7 @@ class ContainerRuntime:
                 said = container.logs().decode(errors="replace")
         finally:
             remove(container)
+            client.close()
         if code is None:
             raise subprocess.TimeoutExpired(list(command), _PROBE_SECONDS, said)
         if code:
@@ -209,6 +221,7 @@ class ContainerRuntime:
             # podman would mount the others so that they can be written
             "tmpfs": {"/tmp": f"size={self._limits.tmp},mode=1777,exec", "/var/tmp": "ro", "/run": "ro"},
             "pids_limit": self._limits.pids,
+            "use_config_proxy": False,
             "cap_drop": ["ALL"],
             "security_opt": ["no-new-privileges:true"],
         }
@@ -220,6 +233,8 @@ class ContainerRuntime:
             options["security_opt"].append("label=disable")  # what is mounted is not labelled for containers
         if known.rootless:  # the engine's own user is root inside, unless podman is told to keep it
             options.update({"userns_mode": "keep-id"} if engine.kind == "podman" else {"user": "0:0"})
+        elif engine.kind == "docker":
+            options["userns_mode"] = "host"  # where the daemon maps users, the store is not the mapped one's
         return options
 
     def _seen(self, mounts: Mapping[str, tuple[str, str]], environment: Environment) -> dict[str, Any]:
@@ -249,10 +264,13 @@ class ContainerRuntime:
 
 def _listen(folder: Path) -> socket.socket:
     """A socket at `control` in the folder, through whose descriptor the name is short enough for any path."""
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
         listener.bind(f"/proc/self/fd/{descriptor}/control")
+    except OSError:
+        listener.close()
+        raise
     finally:
         os.close(descriptor)
     listener.listen(1)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from finnmake.engine.processes import owner_ended, owner_seen
 from finnmake.engine.runtime.client import errors
@@ -16,18 +17,27 @@ if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
 
-#: On every container of finnmake's: who started it (`processes.owner_name`), and on whose store it works.
+#: On every container of finnmake's: the process that started it (`processes.owner_name`), its user's number,
+#: and the store that it works on.
 OWNER = "finnmake.owner"
+USER = "finnmake.user"
 STORE_LABEL = "finnmake.store"
 
 #: For an engine to give up a container that is about to end (seconds).
 _REMOVE_SECONDS = 10.0
 
 
+def labels_of(owner: str, store: Path | None = None) -> dict[str, str]:
+    """The labels of a container that `owner` starts, to work on a store."""
+    labels = {OWNER: owner, USER: str(os.getuid())}
+    return labels if store is None else {**labels, STORE_LABEL: str(store)}
+
+
 def clean_up(client: DockerClient) -> None:
-    """Remove containers whose runs have ended without doing so, and what their workers left in the store."""
+    """Remove containers of this user's runs that were killed, and what their workers left in the store."""
     with errors("look for containers of earlier runs"):
-        found = client.containers.list(all=True, filters={"label": OWNER}, ignore_removed=True)
+        mine: dict[str, Any] = {"label": [OWNER, f"{USER}={os.getuid()}"]}
+        found = client.containers.list(all=True, filters=mine, ignore_removed=True)
     for container in found:
         owner, store = container.labels.get(OWNER, ""), container.labels.get(STORE_LABEL)
         if not owner_ended(owner) and not _abandoned(container, owner):
@@ -40,11 +50,11 @@ def clean_up(client: DockerClient) -> None:
 
 
 def _abandoned(container: Container, owner: str) -> bool:
-    """Whether a container has ended, and its owner, which cannot be seen from here, has left it for a day."""
-    if owner_seen(owner) or container.status not in ("exited", "dead"):
+    """Whether a container does not run, is older than a day, and its owner cannot be seen from here."""
+    if owner_seen(owner) or container.status not in ("created", "exited", "dead"):
         return False
-    finished = str(container.attrs["State"].get("FinishedAt", ""))[:10]
-    return finished < time.strftime("%Y-%m-%d", time.gmtime(time.time() - 86400))
+    made = str(container.attrs.get("Created", ""))[:10]
+    return made < time.strftime("%Y-%m-%d", time.gmtime(time.time() - 86400))
 
 
 def wait(container: Container, seconds: float) -> int | None:

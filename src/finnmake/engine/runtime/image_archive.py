@@ -8,7 +8,8 @@ import os
 import tarfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +38,10 @@ def export(engine: Engine, name: str, path: Path, listener: Listener) -> int:
         path: the file; one that is there is replaced.
         listener: told of the progress.
     """
-    client = connect(engine)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     told = _Progress("written", listener)
     try:
-        with errors(f"write the image to {path}"):
+        with closing(connect(engine)) as client, errors(f"write the image to {path}"):
             target = f"{client.api.base_url}/v{engine.api}/images/{name}/get"
             with (
                 client.api.get(target, stream=True, timeout=(60, _SILENCE_SECONDS)) as response,
@@ -63,11 +63,13 @@ def export(engine: Engine, name: str, path: Path, listener: Listener) -> int:
 
 
 def import_(engine: Engine, pinned: PinnedImage, name: str, path: Path, listener: Listener) -> int:
-    """Load the pinned image from a file and name it; gives the file's size. No other image is loaded.
+    """Load the pinned image from a file and name it; gives the file's size.
 
-    Raises ContainerError, saying in what another image differs.
+    Raises ContainerError for a file that holds another image, or gives another name to one, saying in what
+    another image differs.
     """
-    found = _describe(path)
+    archive = _describe(path)
+    found = archive.image
     if found.id != pinned.id:
         listed = "".join(f"\n  {line}" for line in differences(pinned, found))
         raise ContainerError(
@@ -75,23 +77,39 @@ def import_(engine: Engine, pinned: PinnedImage, name: str, path: Path, listener
             where=Location(path=path),
             cure="Fetch the file again, or use the commit that pins this image.",
         )
-    client = connect(engine)
-    told = _Progress("read", listener)
-    with errors(f"load the image from {path}"), open(path, "rb") as file:
-        response = client.api.post(
-            f"{client.api.base_url}/v{engine.api}/images/load",
-            data=_chunks(file, told),
-            headers={"Content-Type": "application/x-tar"},
-            timeout=(60, _SILENCE_SECONDS),
+    foreign = sorted((archive.names - {name}) | (archive.indexed - {pinned.id}))
+    if foreign:
+        raise ContainerError(
+            f"besides the pinned image, this file holds or names {', '.join(foreign)}",
+            where=Location(path=path),
+            cure="Write it with `doit image --export FILE`, which keeps the pinned image alone.",
         )
-    said = response.text.strip()
-    if response.status_code != 200 or find_image(engine, pinned.id) is None:
-        with errors(f"load the image from {path}"):
-            raise OSError(said or "the engine does not say why")
-    with errors("name the image"):
-        repository, _, version = name.rpartition(":")
-        client.api.tag(pinned.id, repository, version)
+    told = _Progress("read", listener)
+    with closing(connect(engine)) as client:
+        with errors(f"load the image from {path}"), open(path, "rb") as file:
+            response = client.api.post(
+                f"{client.api.base_url}/v{engine.api}/images/load",
+                data=_chunks(file, told),
+                headers={"Content-Type": "application/x-tar"},
+                timeout=(60, _SILENCE_SECONDS),
+            )
+        said = response.text.strip()
+        if response.status_code != 200 or find_image(engine, pinned.id) is None:
+            with errors(f"load the image from {path}"):
+                raise OSError(said or "the engine does not say why")
+        with errors("name the image"):
+            repository, _, version = name.rpartition(":")
+            client.api.tag(pinned.id, repository, version)
     return told.size
+
+
+@dataclass(frozen=True)
+class _Archive:
+    """What is in a file: the image, the names given to it, and the ids in the OCI index, if there is one."""
+
+    image: PinnedImage
+    names: frozenset[str]
+    indexed: frozenset[str]
 
 
 class _Progress:
@@ -117,12 +135,14 @@ def _chunks(file: Any, told: _Progress) -> Iterator[bytes]:
         yield chunk
 
 
-def _describe(path: Path) -> PinnedImage:
-    """The id and the layers of the one image in an archive. Raises ContainerError."""
+def _describe(path: Path) -> _Archive:
+    """The id and the layers of the one image in an archive, and its names. Raises ContainerError."""
     try:
         with tarfile.open(path) as archive:
             (entry,) = json.loads(_content(archive, "manifest.json"))
             text = _content(archive, entry["Config"])
+            indexed = _indexed(archive) if "index.json" in archive.getnames() else frozenset()
+        names = frozenset(str(each) for each in entry.get("RepoTags") or ())
         config = json.loads(text)
         made_by = [instruction(str(each["created_by"])) for each in config["history"] if _made_layer(each)]
         ids = [str(each) for each in config["rootfs"]["diff_ids"]]
@@ -140,7 +160,22 @@ def _describe(path: Path) -> PinnedImage:
         ) from error
     made_by = made_by if len(made_by) == len(ids) else [""] * len(ids)
     layers = tuple(Layer(each, by) for each, by in zip(ids, made_by, strict=True))
-    return PinnedImage(f"sha256:{hashlib.sha256(text).hexdigest()}", layers, fingerprint="")
+    image = PinnedImage(f"sha256:{hashlib.sha256(text).hexdigest()}", layers, fingerprint="")
+    return _Archive(image, names, indexed)
+
+
+def _indexed(archive: tarfile.TarFile) -> frozenset[str]:
+    """The ids of the images that the archive's OCI index lists; a list in it counts as another image."""
+    entries = json.loads(_content(archive, "index.json"))["manifests"]
+    manifests = [json.loads(_content(archive, _blob(str(entry["digest"])))) for entry in entries]
+    return frozenset(
+        str(manifest["config"]["digest"] if "config" in manifest else entry["digest"])
+        for entry, manifest in zip(entries, manifests, strict=True)
+    )
+
+
+def _blob(digest: str) -> str:
+    return f"blobs/{digest.replace(':', '/')}"
 
 
 def _made_layer(entry: dict[str, Any]) -> bool:

@@ -15,7 +15,7 @@ import tarfile
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 from finnmake.engine import image_files
@@ -37,6 +37,9 @@ _SILENCE_SECONDS = 3600.0
 
 #: Without a new line, say that it goes on (seconds).
 _TICK_SECONDS = 5.0
+
+#: More than any Dockerfile has stages.
+_JOBS = 64
 
 _PODMAN_BUILD = "/v4.0.0/libpod/build"
 _OCI = "application/vnd.oci.image.manifest.v1+json"
@@ -86,7 +89,10 @@ def _parameters(engine: Engine, name: str, settings: Settings, cache: bool) -> d
     }
     if engine.kind != "podman":
         return common
-    return {**common, "timestamp": str(image_files.EPOCH), "outputformat": _OCI, "layers": "1"}
+    # With fewer jobs than stages, an interrupted build takes podman's whole service down: the stages that
+    # still wait for their turn give back a turn that they never had.
+    jobs = {"jobs": str(_JOBS)}
+    return {**common, **jobs, "timestamp": str(image_files.EPOCH), "outputformat": _OCI, "layers": "1"}
 
 
 def _context(root: Path) -> bytes:
@@ -123,8 +129,8 @@ def _pull(engine: Engine, base: str, listener: Listener) -> None:
     if not path or "/" in version:
         path, version = name, "latest"
     try:
-        with errors("fetch it"):
-            for message in connect(engine).api.pull(path, tag=digest or version, stream=True, decode=True):
+        with closing(connect(engine)) as client, errors("fetch it"):
+            for message in client.api.pull(path, tag=digest or version, stream=True, decode=True):
                 if message.get("error"):
                     raise ContainerError(str(message["error"]))
     except ContainerError as error:

@@ -1,19 +1,25 @@
-"""The pinned image: docker/image.lock.json, read strictly, and whether that image can be used."""
+"""The pinned image: docker/image.lock.json, read strictly, and whether that image can be used.
+
+The file is a JSON object: `version`; `base`, `requirements` and `dockerfile`, what the image is made from;
+`image`, null or the fields of `PinnedImage`; and `digest`, that of `image`, or null. It tells a merge or an
+edit where nothing else does: with `share`, keys hold the packages in `image`, not its id.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
+import runpy
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finnmake.engine.runtime import LOCK
+from finnmake.engine.image_files import DESCRIBE, write_whole
+from finnmake.engine.runtime import IMAGE_PYTHON, LOCK
 from finnmake.errors import ContainerError, Location, WorkspaceError
+from finnmake.hashing import digest_bytes, digest_value
 
 if TYPE_CHECKING:
     from finnmake.engine.runtime.client import Engine
@@ -73,6 +79,28 @@ def fingerprint(description: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def identity(pinned: PinnedImage | None, image: Path = IMAGE_PYTHON, status: Path | None = None) -> str:
+    """The image that this process runs in: the pinned one's id where it is that, else what tells it apart.
+
+    Args:
+        pinned: the project's.
+        image: the folder of the image that has its description.
+        status: dpkg's list of packages, else the usual one: a dev container may have more than the image.
+    """
+    text = (image / "image.json").read_bytes()
+    description = json.loads(text)
+    try:
+        tools = runpy.run_path(str(image / DESCRIBE))
+        present = tools["system_packages"](status or tools["STATUS"])
+    except OSError:
+        present = None
+    if present != description["system"]:
+        return f"described by {digest_value('image with packages', [description, present])}"
+    if pinned is not None and pinned.fingerprint == fingerprint(description):
+        return pinned.id
+    return f"described by {digest_bytes(text)}"
+
+
 def pins(root: Path) -> bool:
     """Whether the project has a lock that pins an image. Raises WorkspaceError."""
     return (root / LOCK).exists() and read(root).image is not None
@@ -94,22 +122,9 @@ def read(root: Path) -> ImageLock:
 
 def write(root: Path, lock: ImageLock) -> None:
     """Write the lock of a project, whole or not at all. Raises WorkspaceError."""
-    path = root / LOCK
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    text = json.dumps({"version": _VERSION, **asdict(lock)}, indent=2, sort_keys=True, ensure_ascii=False)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text + "\n", encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise WorkspaceError(
-            f"cannot be written: {error.strerror}",
-            where=Location(path=path),
-            cure="Look at the rights of this folder, and at the space on the disk.",
-        ) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
+    fields = asdict(lock)
+    value = {"version": _VERSION, "digest": _digest_of(fields["image"]), **fields}
+    write_whole(root / LOCK, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
 
 
 def stale(lock: ImageLock, digests: Mapping[str, str]) -> list[str]:
@@ -150,6 +165,10 @@ def check(lock: ImageLock, digests: Mapping[str, str], engine: Engine) -> Pinned
     )
 
 
+def _digest_of(image: Any) -> str | None:
+    return None if image is None else digest_value("image", image)
+
+
 def _error(path: Path, key: str, message: str) -> WorkspaceError:
     return WorkspaceError(message, where=Location(path=path, key=key or None), cure=_CURE)
 
@@ -165,13 +184,18 @@ class _Reader:
         version = value.get("version") if isinstance(value, dict) else None
         if isinstance(value, dict) and version != _VERSION:
             raise _error(self._path, "version", f"version {version!r} of this file is not known")
-        table = self._table("", value, ("version", "base", "requirements", "dockerfile", "image"))
-        return ImageLock(
+        table = self._table("", value, ("version", "base", "requirements", "dockerfile", "image", "digest"))
+        lock = ImageLock(
             base=self._text("base", table["base"]),
             requirements=self._digest("requirements", table["requirements"]),
             dockerfile=self._digest("dockerfile", table["dockerfile"]),
             image=None if table["image"] is None else self._image(table["image"]),
         )
+        if table["digest"] != _digest_of(table["image"]):
+            raise _error(
+                self._path, "digest", "the image is not the one that was written here: edited, or merged"
+            )
+        return lock
 
     def _image(self, value: Any) -> PinnedImage:
         table = self._table("image", value, ("id", "layers", "fingerprint", "toolchain", "system"))

@@ -18,6 +18,9 @@ from finnmake.errors import WorkerError
 if TYPE_CHECKING:
     from finnmake.engine.vivado import Installation
 
+#: What helps when the toolchain of `.venv` does not work.
+CURE = "Remove .venv and run ./doitw again: it installs the toolchain anew."
+
 
 class Process:
     """A worker in a process of this machine."""
@@ -102,6 +105,7 @@ class LocalRuntime:
 
     name = "local"
     described = ""
+    cure = CURE
 
     def __init__(self, tools: Installation | None = None) -> None:
         self._tools = tools
@@ -117,7 +121,7 @@ class LocalRuntime:
             self._wrapped([]),
             settings,
             {**path, **environment},
-            "Remove .venv and run ./doitw again: it installs the toolchain anew.",
+            CURE,
         )
 
     def probe(self, command: Sequence[str]) -> str:
