@@ -93,6 +93,23 @@ def seen(bench: Bench, body: str) -> Any:
     return json.loads(bench.result(bench.run("p:f"))[0])
 
 
+def refused(bench: Bench, places: list[str]) -> list[str]:
+    """Those of the files that a step cannot write."""
+    found: list[str] = seen(
+        bench,
+        f"""
+        refused = []
+        for place in {places!r}:
+            try:
+                open(place, "a").write("x")
+            except OSError:
+                refused.append(place)
+        return [json.dumps(refused)]
+        """,
+    )
+    return found
+
+
 def failure(bench: Bench, *targets: str) -> StepError:
     with pytest.raises(StepError) as caught:
         bench.run(*targets)
@@ -159,19 +176,7 @@ def test_step_cannot_write_outside_its_mounts(bench):
     places = ["/x", "/usr/x", "/opt/finnmake/x", "/workspace/x", "/workspace/plugins/p.py", "/etc/passwd"]
     places += ["/run/x", "/var/tmp/x", "/opt/finnmake/run/x", str(_TOYS / "x"), "/root/x"]
     places += ["/proc/sys/kernel/core_pattern"]
-    refused = seen(
-        bench,
-        f"""
-        refused = []
-        for place in {places!r}:
-            try:
-                open(place, "a").write("x")
-            except OSError:
-                refused.append(place)
-        return [json.dumps(refused)]
-        """,
-    )
-    assert refused == places
+    assert refused(bench, places) == places
 
 
 def test_step_cannot_reach_the_network(bench):
@@ -326,6 +331,15 @@ def test_container_is_gone_after_the_pool_is_closed(bench, engine):
     assert list(bench.store.tmp.glob("run-*")) == []
 
 
+def wait_for_step(bench: Bench, main: subprocess.Popen[bytes]) -> None:
+    """Until the step of another process has printed something."""
+    deadline = time.monotonic() + 90
+    while not [log for log in bench.store.tmp.iterdir() if log.is_file() and log.read_bytes()]:
+        assert main.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 MAIN = """
 import os, sys
 from pathlib import Path
@@ -344,11 +358,7 @@ def test_what_a_killed_run_leaves_is_removed_by_the_next(bench, engine):
     arguments = [str(root), str(bench.root), str(bench.store.root), bench.image]
     main = subprocess.Popen([sys.executable, "-c", textwrap.dedent(MAIN), *arguments])
     try:
-        deadline = time.monotonic() + 90
-        while not [log for log in bench.store.tmp.iterdir() if log.is_file() and log.read_bytes()]:
-            assert main.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_for_step(bench, main)
     finally:
         main.kill()
         main.wait()
@@ -369,11 +379,7 @@ def test_interrupted_run_leaves_nothing(bench, engine):
     )
     main = subprocess.Popen([sys.executable, "-c", script, *arguments], stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 90
-        while not [log for log in bench.store.tmp.iterdir() if log.is_file() and log.read_bytes()]:
-            assert main.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_for_step(bench, main)
         main.send_signal(signal.SIGINT)
         main.wait(timeout=30)
     finally:
@@ -437,19 +443,7 @@ def test_outputs_belong_to_the_caller(contained, engine, open_folder):
 def test_step_cannot_forge_what_only_the_main_process_writes(bench):
     places = ["/var/cache/finnmake/actions/ab", "/var/cache/finnmake/locks/x"]
     places += ["/var/cache/finnmake/tools/x", "/var/cache/finnmake/VERSION"]
-    refused = seen(
-        bench,
-        f"""
-        refused = []
-        for place in {places!r}:
-            try:
-                open(place, "a").write("x")
-            except OSError:
-                refused.append(place)
-        return [json.dumps(refused)]
-        """,
-    )
-    assert refused == places
+    assert refused(bench, places) == places
 
 
 def test_proxies_of_the_host_do_not_reach_a_step(bench, monkeypatch, tmp_path):

@@ -66,6 +66,7 @@ class ContainerProcess:
         self._control = control
         self._store = store
         self._owner = owner
+        self._ended = False
 
     @property
     def control(self) -> socket.socket:
@@ -83,10 +84,10 @@ class ContainerProcess:
 
     def obituary(self) -> Obituary:
         """Why the container ended."""
-        import docker.errors
-
+        if self._ended:
+            return Obituary("its container was removed with another job's")
         deadline = time.monotonic() + 5.0
-        with suppress(ContainerError, docker.errors.NotFound), errors("look at the container"):
+        with suppress(ContainerError), errors("look at the container"):
             while time.monotonic() < deadline:
                 self._container.reload()
                 state = self._container.attrs["State"]
@@ -105,6 +106,7 @@ class ContainerProcess:
         Where the engine is gone the container ends by itself, as its control socket is closed; the next run
         removes it.
         """
+        self._ended = True
         self._control.close()
         with suppress(ContainerError):
             remove(self._container)
