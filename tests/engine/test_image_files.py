@@ -150,7 +150,7 @@ OTHERS = {
     "packages": (Settings(container=ContainerSettings(packages=("git",))), True),
     "vivado": (
         Settings(toolchain=ToolchainSettings(vivado=VivadoSettings(Path("/opt/Vivado/2022.2"), "2022.2"))),
-        True,
+        False,
     ),
     "limits": (
         Settings(

@@ -83,8 +83,10 @@ def test_daemon_of_a_living_job_lives_on_while_another_job_ends(bench, tmp_path)
         call = {"name": "f", "kind": "step", "target": "long:f", "parameters": {}, "position": 0}
         flow = bench.flow("long:f")
         state = {"model": flow.model, "tree": bench.store.put_tree({}), "work": {}, "overrides": {}}
-        log = bench.store.new_file().relative_to(bench.store.root)
-        request = {"call": call, "state": state, "flags": {}, "work": "w", "log": str(log)}
+        path, stream = bench.store.new_file()
+        stream.close()
+        log = str(path.relative_to(bench.store.root))
+        request = {"call": call, "state": state, "flags": {}, "work": "0" * 32, "log": log}
         job._channel.sendall(json.dumps(request).encode() + b"\n")
         pid = daemon(tmp_path / "pids")
         bench.run("short:f")

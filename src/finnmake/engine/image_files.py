@@ -49,14 +49,13 @@ class PackageGroup:
     Attributes:
         reason: what needs them; it stands beside them in the Dockerfile.
         packages: their names.
-        releases: the releases of Vivado that need them.
     """
 
     reason: str
     packages: tuple[str, ...]
-    releases: tuple[str, ...] = VIVADO_VERSIONS
 
 
+#: What every supported release of Vivado needs, so that naming or changing it asks for no other image.
 PACKAGE_GROUPS = (
     PackageGroup(
         "the first process; it ends the others on a signal, and collects those that ended", ("tini",)
@@ -73,7 +72,6 @@ PACKAGE_GROUPS = (
     PackageGroup(
         "tools of the releases of 2024 may ask for ncurses 6",
         ("libncurses6", "libtinfo6"),
-        ("2024.1", "2024.2"),
     ),
     PackageGroup(
         "Vivado loads the libraries of its windows in batch mode too",
@@ -159,10 +157,9 @@ def _settings_digest(settings: Settings) -> str:
 
 
 def _groups(settings: Settings) -> list[PackageGroup]:
-    vivado, packages = settings.toolchain.vivado, settings.container.packages
-    releases = {vivado.version} if vivado else set(VIVADO_VERSIONS)
-    groups = [group for group in PACKAGE_GROUPS if releases.intersection(group.releases)]
-    return [*groups, PackageGroup("asked for in pyproject.toml", packages)] if packages else groups
+    packages = settings.container.packages
+    asked = [PackageGroup("asked for in pyproject.toml", packages)] if packages else []
+    return [*PACKAGE_GROUPS, *asked]
 
 
 def _values(settings: Settings) -> dict[str, Any]:
