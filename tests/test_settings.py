@@ -30,6 +30,7 @@ def test_everything_can_be_set(tmp_path):
         [tool.finnmake]
         blueprint = "blueprints/x.yaml"
         runtime = "container"
+        variables = ["SHARED", "BASE_DIR", "SHARED"]
         [tool.finnmake.toolchain]
         share = true
         vivado = { path = "/opt/Xilinx/Vivado/2022.2", version = "2022.2" }
@@ -47,6 +48,7 @@ def test_everything_can_be_set(tmp_path):
         """,
     )
     assert (settings.blueprint, settings.runtime) == ("blueprints/x.yaml", "container")
+    assert settings.variables == ("BASE_DIR", "SHARED")
     assert settings.toolchain.vivado is not None
     assert settings.toolchain.vivado.path == Path("/opt/Xilinx/Vivado/2022.2")
     assert (settings.toolchain.share, settings.toolchain.deps) == (True, Path("/opt/deps"))
@@ -61,6 +63,10 @@ def test_everything_can_be_set(tmp_path):
         ('[tool.finnmake]\nruntime = "contain"', "2: tool.finnmake.runtime", "auto, local, container"),
         ('[tool.finnmake]\n\nrun_time = "local"', "3: tool.finnmake.run_time", "Did you mean 'runtime'?"),
         ("[tool.finnmake]\nblueprint = 3", "2: tool.finnmake.blueprint", "quotation marks"),
+        ('[tool.finnmake]\nvariables = "HOME"', "2: tool.finnmake.variables", "square brackets"),
+        ('[tool.finnmake]\nvariables = ["HOME", 3]', "2: tool.finnmake.variables", "quotation marks"),
+        ('[tool.finnmake]\nvariables = ["${HOME}"]', "2: tool.finnmake.variables", "without '$'"),
+        ('[tool.finnmake]\nvariables = ["2ND"]', "2: tool.finnmake.variables", "name of a variable"),
         ("[tool.finnmake.toolchain]\nshare = 1", "2: tool.finnmake.toolchain.share", "true or false"),
         (
             '[tool.finnmake.toolchain]\nvivado = { path = "/x", version = "2019.1" }',

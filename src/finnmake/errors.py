@@ -58,6 +58,10 @@ class BlueprintError(FinnmakeError):
     category = "config"
 
 
+class ValidationError(BlueprintError):
+    """Something is wrong with a design space as a whole, though each line of its blueprint can be read."""
+
+
 class ModelError(FinnmakeError):
     """The ONNX model is missing, truncated or not a model."""
 

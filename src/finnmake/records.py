@@ -28,6 +28,57 @@ class OutputStage(str, Enum):
 
 
 @dataclass(frozen=True)
+class TensorInfo:
+    """An input or output of a model: name, shape (0 where a dimension is not fixed), QONNX datatype."""
+
+    name: str
+    shape: tuple[int, ...]
+    datatype: str
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a model is.
+
+    Attributes:
+        path: the file.
+        inputs: what has to be given; no stored weights.
+        outputs: what comes out, of the datatypes that QONNX infers.
+        operators: operator -> how many nodes, as in the file.
+        quantisation: `weights` and `activations` -> QONNX datatype -> how many. Weights: layers that multiply
+            (Conv, Gemm, MatMul) by a constant of it; activations: quantisers of it.
+        parameters: weights of these layers; biases, batch norms and scales do not count.
+        parameter_bits: what the weights take at their own bit widths.
+        macs: multiply-accumulates of one run with the shapes of `inputs`, zero weights included; `None` where
+            an input's shape is not fixed.
+    """
+
+    path: str
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+    operators: Mapping[str, int]
+    quantisation: Mapping[str, Mapping[str, int]]
+    parameters: int
+    parameter_bits: int
+    macs: int | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> ModelInfo:
+        """The record again, from what `to_dict` gave, through JSON too."""
+        tensors = {
+            side: tuple(
+                TensorInfo(each["name"], tuple(each["shape"]), each["datatype"]) for each in data[side]
+            )
+            for side in ("inputs", "outputs")
+        }
+        return cls(**{**data, **tensors})
+
+
+@dataclass(frozen=True, slots=True)
 class BuildConfig:
     """One point of a design space.
 
@@ -46,6 +97,7 @@ class BuildConfig:
         output_dir: where the outputs appear, relative to the project.
         combination_index: 0-based position in the design space.
         total_combinations: how many configurations the design space has.
+        kernel_attributes: kernel -> node attributes of FINN's that all its nodes get, JSON values.
     """
 
     id: str
@@ -61,10 +113,17 @@ class BuildConfig:
     output_dir: str
     combination_index: int
     total_combinations: int
+    kernel_attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """The record as JSON values."""
-        return asdict(self)
+        return {name: _plain(getattr(self, name)) for name in self.__slots__}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> BuildConfig:
+        """The record again, from what `to_dict` gave, through JSON too."""
+        kernels = tuple((name, tuple(backends)) for name, backends in data["kernels"])
+        return cls(**{**data, "kernels": kernels, "build_steps": tuple(data["build_steps"])})
 
 
 @dataclass
@@ -152,3 +211,12 @@ class BuildResult:
         metrics = values.pop("metrics", None)
         status = BuildStatus(values.pop("status"))
         return cls(metrics=BuildMetrics.from_dict(metrics) if metrics else None, status=status, **values)
+
+
+def _plain(value: Any) -> Any:
+    """A JSON value with containers of its own; `asdict` takes five times as long for a configuration."""
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    return value

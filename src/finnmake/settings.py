@@ -80,10 +80,19 @@ class ContainerSettings:
 
 @dataclass(frozen=True)
 class Settings:
-    """The table `[tool.finnmake]`: the blueprint that is built by default, where, and with what."""
+    """The table `[tool.finnmake]`: the blueprint that is built by default, where, and with what.
+
+    Attributes:
+        blueprint: its name or path.
+        runtime: one of `RUNTIMES`.
+        variables: environment variables that blueprints may use in `extends`.
+        toolchain: what builds find.
+        container: the container of the image.
+    """
 
     blueprint: str | None = None
     runtime: str = "auto"
+    variables: tuple[str, ...] = ()
     toolchain: ToolchainSettings = field(default_factory=ToolchainSettings)
     container: ContainerSettings = field(default_factory=ContainerSettings)
 
@@ -127,6 +136,7 @@ class _Reader:
                 {
                     "blueprint": self._text,
                     "runtime": self._runtime,
+                    "variables": self._variables,
                     "toolchain": self._toolchain,
                     "container": self._container,
                 },
@@ -191,6 +201,17 @@ class _Reader:
         if value not in RUNTIMES:
             raise self._error(key, f"there is no runtime {value!r}", f"There are {', '.join(RUNTIMES)}.")
         return str(value)
+
+    def _variables(self, key: str, value: Any) -> tuple[str, ...]:
+        names = self._list(key, value)
+        for name in names:
+            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+                raise self._error(
+                    key,
+                    f"{name!r} is not the name of a variable",
+                    "Use letters, digits and '_', without '$' and braces.",
+                )
+        return tuple(sorted(set(names)))
 
     def _flag(self, key: str, value: Any) -> bool:
         if not isinstance(value, bool):

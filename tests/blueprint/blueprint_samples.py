@@ -1,4 +1,4 @@
-"""The least good blueprint, and a table of parts, for the tests of this folder."""
+"""The least good blueprint, a table of parts and marks in texts, for the tests of this folder."""
 
 from __future__ import annotations
 
@@ -9,6 +9,12 @@ design_space:
   config:
     fpga_part: xc7z020clg400-1
 """
+
+
+def marked(text: str, mark: str = "§") -> tuple[str, str]:
+    """The text without its mark, and where that was: `line:column`, from 1."""
+    before = text[: text.index(mark)]
+    return text.replace(mark, ""), f"{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
 
 
 class KnownParts:

@@ -13,12 +13,12 @@ from blueprint_samples import GOOD, KnownParts
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from finnmake.blueprint import tables
+from finnmake.blueprint import schema, tables
 from finnmake.blueprint.loader import forge
 from finnmake.blueprint.space import DesignSpace
 from finnmake.blueprint.tables import FinnCatalog
 from finnmake.errors import BlueprintError
-from finnmake.explore.configs import config_ids, iter_configs
+from finnmake.exploration.configs import config_ids, iter_configs
 
 same_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 
@@ -131,14 +131,81 @@ def test_any_value_of_any_field_is_read_or_refused(project: Path, name: str, val
 
 
 @same_folder
-@given(st.sampled_from(["name", "model", "backend", "output_stage", "timeout", "design_space"]), json_values)
+@given(st.sampled_from(schema.TOP_KEYS), json_values)
 def test_any_value_of_any_key_is_read_or_refused(project: Path, key: str, value: Any) -> None:
     with contextlib.suppress(BlueprintError):
         load(project, yaml.safe_dump({**blueprint({}), key: value}))
 
 
 @same_folder
-@given(st.sampled_from(["config", "transforms", "steps"]), json_values)
+@given(st.sampled_from(schema.SPACE_KEYS), json_values)
 def test_any_value_in_the_design_space_is_read_or_refused(project: Path, key: str, value: Any) -> None:
     with contextlib.suppress(BlueprintError):
         load(project, yaml.safe_dump({**blueprint({}), "design_space": {key: value}}))
+
+
+@same_folder
+@given(st.sampled_from(schema.SEARCH_KEYS), json_values)
+def test_any_value_in_the_search_is_read_or_refused(project: Path, key: str, value: Any) -> None:
+    with contextlib.suppress(BlueprintError):
+        load(project, yaml.safe_dump({**blueprint({}), "search": {"strategy": "random", key: value}}))
+
+
+#: Texts that mean something in one place or another.
+words = st.sampled_from(
+    [
+        "a.a",
+        "~a.a",
+        "~",
+        "mid",
+        "pre_proc",
+        "step_tidy_up",
+        "MVAU",
+        "MVAU_rtl",
+        "latency",
+        "max",
+        "default",
+        "FoldConstants",
+    ]
+)
+keys = words | st.sampled_from(
+    [*schema.OPERATIONS, *schema.RANGE_KEYS, *schema.KERNEL_KEYS, "insert", "with", "step", "stage", "name"]
+)
+meaningful = st.recursive(
+    st.none() | st.integers(0, 3) | words,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@same_folder
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "config": st.dictionaries(st.sampled_from(sorted(VALUES)), meaningful, max_size=2),
+            "transforms": st.dictionaries(words, meaningful, max_size=2) | meaningful,
+            "steps": st.lists(meaningful, max_size=4) | meaningful,
+            "kernels": st.dictionaries(words, meaningful, max_size=2) | meaningful,
+        },
+    ),
+    st.dictionaries(
+        st.sampled_from(
+            ["clock_ns", "output", "board", "finn_config", "objectives", "constraints", "limits"]
+        ),
+        meaningful,
+        max_size=2,
+    ),
+)
+def test_what_looks_like_a_blueprint_is_read_or_refused(
+    project: Path, space: dict[str, Any], top: dict[str, Any]
+) -> None:
+    with contextlib.suppress(BlueprintError):
+        load(project, yaml.safe_dump({**blueprint({}), "design_space": space, **top})).validate()
+
+
+@same_folder
+@given(st.text(max_size=40) | st.text("()[]-*/<>=andortifls01 '\\", max_size=40))
+def test_any_text_is_an_expression_or_refused(project: Path, text: str) -> None:
+    with contextlib.suppress(BlueprintError):
+        load(project, yaml.safe_dump({**blueprint({}), "constraints": [text]})).validate()

@@ -72,7 +72,8 @@ TOP = {
     "unlike any": (
         GOOD + "xyz: a\n",
         ":6:1: xyz: unknown key 'xyz'",
-        "The keys here are name, description, model, backend, output_stage, timeout, design_space.",
+        "The keys here are version, name, description, model, extends, backend, output_stage, timeout, "
+        "design_space, constraints, objectives, limits, search.",
     ),
     "field in the wrong place": (
         GOOD + "target_fps: 1\n",
@@ -86,8 +87,8 @@ TOP = {
     ),
     "stage": (
         GOOD + "  transforms: {preproc: []}\n",
-        ":6:16: design_space.transforms.preproc: unknown key 'preproc'",
-        "Did you mean pre_proc or post_proc?",
+        ":6:16: design_space.transforms.preproc: the stage 'preproc' stands nowhere among the steps",
+        "Did you mean pre_proc or post_proc? Else write {stage: preproc} into design_space.steps.",
     ),
     "section": (
         GOOD + "  transforms: 3\n",
@@ -126,7 +127,7 @@ TOP = {
     ),
     "backend": (
         GOOD + "backend: fin\n",
-        ":6:10: backend: found the text 'fin', wanted one of finn",
+        ":6:10: backend: found the text 'fin', wanted one of finn, mock",
         "Did you mean finn?",
     ),
     "stage of outputs": (
@@ -151,10 +152,25 @@ TOP = {
         f":1:1: {CONFIG}: FINN's default steps need a device",
         "Set fpga_part (or board) below design_space.config.",
     ),
-    "default steps": (
-        GOOD + "  steps: default\noutput_stage: RTL\n",
-        ":6:10: design_space.steps: there are no default steps for output_stage RTL",
-        "List the steps, or set output_stage to ESTIMATES.",
+    "version": (
+        GOOD + "version: 2\n",
+        ":6:10: version: found the whole number 2, wanted 1, the only version that this finnmake reads",
+        "",
+    ),
+    "version of another format": (
+        GOOD + 'version: "1"\n',
+        ":6:10: version: found the text '1', wanted 1, the only version that this finnmake reads",
+        "",
+    ),
+    "stage that the backend does not reach": (
+        GOOD + "backend: mock\noutput_stage: BITFILE\n",
+        ":7:15: output_stage: the backend mock does not go as far as BITFILE",
+        "It reaches ESTIMATES, DATAFLOW_GRAPH, RTL.",
+    ),
+    "too many combinations": (
+        GOOD + f"  steps: [{', '.join(['[step_tidy_up, ~]'] * 200)}]\n",
+        ":4:3: design_space: more than 10^60 combinations",
+        "Take values or alternatives out.",
     ),
 }
 
@@ -440,8 +456,9 @@ def test_all_errors_are_reported_in_the_order_of_the_file(read: Read) -> None:
 
 def test_aliases_that_multiply_are_stopped(read: Read) -> None:
     levels = "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 9))
-    with pytest.raises(BlueprintError, match="more than 100000 values"):
+    with pytest.raises(BlueprintError, match="more than 100000 values") as caught:
         read("a0: &a0 x\n" + levels)
+    assert str(caught.value).count("more than") == 1
 
 
 def test_a_file_that_cannot_be_read(project: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from finnmake.backends import generate_tables
 from finnmake.blueprint import tables
-from finnmake.blueprint.tables import FieldType, FinnCatalog
+from finnmake.blueprint.tables import FieldType, FinnCatalog, KernelAttribute
 from finnmake.errors import BlueprintError
 
 
@@ -24,7 +24,8 @@ def test_the_committed_table_is_that_of_the_installed_finn() -> None:
 
 def test_loading_imports_no_finn() -> None:
     code = (
-        "import sys, finnmake.blueprint.loader, finnmake.explore.configs, finnmake.blueprint.tables as t\n"
+        "import sys, finnmake.blueprint.loader, finnmake.exploration.configs\n"
+        "import finnmake.blueprint.tables as t\n"
         "t.config_field('board')\n"
         "heavy = {'finn', 'qonnx', 'onnx', 'numpy', 'pydantic', 'doit', 'difflib'} & set(sys.modules)\n"
         "assert not heavy, heavy"
@@ -54,6 +55,36 @@ def test_steps_and_boards() -> None:
     assert "step_hw_codegen" in tables.step_names()
     assert tables.boards()["Pynq-Z1"] == "xc7z020clg400-1"
     assert tables.made_from()["qonnx"] == "1.0.0"
+
+
+def test_kernels() -> None:
+    assert tables.kernel_backends("MVAU") == ("MVAU_hls", "MVAU_rtl")
+    assert tables.kernel_backends("ConvolutionInputGenerator") == ("ConvolutionInputGenerator_rtl",)
+    assert tables.kernel_backends("Nonsense") == ()
+    assert all(tables.kernel_backends(name) for name in tables.kernel_names())
+
+
+def test_attributes_of_kernels() -> None:
+    both = ("MVAU_hls", "MVAU_rtl")
+    ram = ("auto", "block", "distributed", "ultra")
+    assert tables.kernel_attribute("MVAU", "ram_style") == KernelAttribute("str", ram, both)
+    assert tables.kernel_attribute("MVAU", "pumpedCompute") == KernelAttribute("int", (0, 1), both[1:])
+    assert tables.kernel_attribute("MVAU", "numInputVectors") == KernelAttribute("ints", (), both)
+    assert tables.kernel_attribute("Thresholding", "mem_mode") == KernelAttribute(
+        "str", ("internal_decoupled", "internal_embedded"), ("Thresholding_hls",)
+    )
+    assert tables.kernel_attribute("MVAU", "nonsense") is None
+    assert tables.kernel_attribute("Nonsense", "ram_style") is None
+
+
+@pytest.mark.parametrize("name", ["PE", "SIMD", "MW", "preferred_impl_style", "ip_path", "res_hls"])
+def test_what_others_decide_is_no_attribute_to_set(name: str) -> None:
+    assert not [kernel for kernel in tables.kernel_names() if name in tables.kernel_attributes(kernel)]
+
+
+@pytest.mark.parametrize("name", ["StreamingFIFO", "InnerShuffle", "Shuffle", "IODMA", "FINNLoop"])
+def test_layers_that_are_not_specialised_in_that_step_are_no_kernels(name: str) -> None:
+    assert name not in tables.kernel_names()
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,9 @@ _DEEPEST = 40
 #: YAML 1.1 takes `1e6` for text because it has no dot; a reader means the number.
 _EXPONENT = re.compile(r"[-+]?\d+[eE][-+]?\d+")
 
+#: More than any number needs; of longer ones Python does not write the decimals.
+_MOST_BITS = 4096
+
 _TAG = "tag:yaml.org,2002:"
 
 _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -172,6 +175,8 @@ class _Reader:
     def _mapping(self, node: yaml.MappingNode, path: str) -> dict[str, Item]:
         items: dict[str, Item] = {}
         for key_node, value_node in node.value:
+            if self.count > _MOST_ITEMS:
+                break  # said once
             with self.problems.collecting():
                 key = self._key(key_node, path)
                 below = f"{path}.{key}" if path else key
@@ -197,6 +202,8 @@ class _Reader:
     def _sequence(self, node: yaml.SequenceNode, path: str) -> list[Item]:
         items = []
         for index, child in enumerate(node.value):
+            if self.count > _MOST_ITEMS:
+                break
             with self.problems.collecting():
                 items.append(self.item(child, f"{path}[{index}]", None))
         return items
@@ -209,7 +216,14 @@ class _Reader:
             raise BlueprintError(f"{shortened(node.value)!r} is not {kind}", where=where) from None
         if isinstance(value, float) and not isfinite(value):
             raise BlueprintError(f"{shortened(node.value)!r} is not a finite number", where=where)
+        if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+            raise BlueprintError("the number is too large", where=where)
         return value
+
+
+def keyed(where: Location, key: str) -> Location:
+    """The same position, of another key: for what is not written there."""
+    return Location(where.path, where.line, where.column, key)
 
 
 def _tag_of(node: yaml.ScalarNode) -> str:

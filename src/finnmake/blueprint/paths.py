@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from finnmake.blueprint.document import shortened
@@ -17,10 +18,17 @@ _SUFFIXES = (".yaml", ".yml")
 
 @dataclass(frozen=True)
 class BlueprintPaths:
-    """The places that a blueprint's paths are relative to, both absolute."""
+    """The places that a blueprint's paths are relative to, absolute.
+
+    Attributes:
+        blueprint: its file.
+        project: the project's folder.
+        folders: file, as messages name it -> its folder; of the blueprint and those that it extends.
+    """
 
     blueprint: Path
     project: Path
+    folders: Mapping[Path, Path] = field(default_factory=dict)
 
     @classmethod
     def of(cls, blueprint: Path, project: Path) -> BlueprintPaths:
@@ -29,11 +37,21 @@ class BlueprintPaths:
         return cls(_normal(root / blueprint), root)
 
     def file(self, text: str, where: Location) -> str:
-        """The name of a file that the blueprint names. Raises BlueprintError where there is none."""
-        target = _normal(self.blueprint.parent / text)
+        """The name of a file that a blueprint names at `where`. Raises BlueprintError where there is none."""
+        return self.name(self.find(text, where))
+
+    def find(self, text: str, where: Location) -> Path:
+        """The file itself, absolute. Raises BlueprintError where there is none."""
+        folder = self.folders.get(where.path or Path(), self.blueprint.parent)
+        return self.find_from(folder, text, where)
+
+    @staticmethod
+    def find_from(folder: Path, text: str, where: Location) -> Path:
+        """The file itself, its name relative to a folder. Raises BlueprintError where there is none."""
+        target = _normal(folder / text)
         if not _is_file(target):
             raise _no_file(text, target, where)
-        return self.name(target)
+        return target
 
     def name(self, path: Path) -> str:
         """The path relative to the project (POSIX) where it lies inside it, else absolute."""

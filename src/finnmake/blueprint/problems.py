@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 
 from finnmake.errors import BlueprintError
 
@@ -12,7 +14,7 @@ class BlueprintErrors(BlueprintError):
     """Several things are wrong in one blueprint.
 
     Attributes:
-        errors: each by itself, in the order of the file.
+        errors: each by itself, file by file, in the order of each.
     """
 
     def __init__(self, errors: Sequence[BlueprintError]) -> None:
@@ -49,10 +51,11 @@ class Problems:
     def raise_any(self) -> None:
         """Raise what was collected: one error as itself, several as BlueprintErrors, none not at all."""
         if len(self._errors) > 1:
-            raise BlueprintErrors(sorted(self._errors, key=_position))
+            files = list(dict.fromkeys(error.where.path for error in self._errors))
+            raise BlueprintErrors(sorted(self._errors, key=partial(_position, files)))
         if self._errors:
             raise self._errors[0]
 
 
-def _position(error: BlueprintError) -> tuple[int, int]:
-    return error.where.line or 0, error.where.column or 0
+def _position(files: Sequence[Path | None], error: BlueprintError) -> tuple[int, int, int]:
+    return files.index(error.where.path), error.where.line or 0, error.where.column or 0

@@ -14,13 +14,80 @@ from finnmake.blueprint.tables import FieldType
 from finnmake.errors import BlueprintError
 from finnmake.records import OutputStage
 
-#: Keys of the file and of `design_space`; stages of `design_space.transforms` -> kind of their entries.
-TOP_KEYS = ("name", "description", "model", "backend", "output_stage", "timeout", "design_space")
-SPACE_KEYS = ("config", "transforms", "steps")
+#: What the file may say in `version`.
+VERSION = 1
+
+#: Keys of the file, of `design_space`, of `search`, of a range of numbers and of a kernel.
+TOP_KEYS = (
+    "version",
+    "name",
+    "description",
+    "model",
+    "extends",
+    "backend",
+    "output_stage",
+    "timeout",
+    "design_space",
+    "constraints",
+    "objectives",
+    "limits",
+    "search",
+)
+SPACE_KEYS = ("config", "transforms", "steps", "kernels")
+SEARCH_KEYS = (
+    "strategy",
+    "samples",
+    "seed",
+    "max_builds",
+    "max_combinations",
+    "fail_fast",
+    "early_stop",
+    "timeout",
+)
+RANGE_KEYS = ("from", "to", "step", "factor")
+KERNEL_KEYS = ("choose", "priority", "attributes")
+
+#: Stages of `design_space.transforms` that always are -> kind of their entries; others hold transforms.
 STAGES = {"pre_proc": "transform", "post_proc": "analysis"}
 
+#: Operations on a list of steps -> the key of what they put there, if any.
+OPERATIONS = {
+    "after": "insert",
+    "before": "insert",
+    "replace": "with",
+    "remove": None,
+    "at_start": "insert",
+    "at_end": "insert",
+}
+
+#: Ways of searching, and the directions of an objective.
+STRATEGIES = ("exhaustive", "random")
+DIRECTIONS = ("max", "min")
+
+#: What a build is measured by: the fields of `BuildMetrics`.
+METRICS = (
+    "throughput",
+    "latency",
+    "clock_frequency",
+    "lut_utilization",
+    "dsp_utilization",
+    "bram_utilization",
+    "uram_utilization",
+    "total_power",
+    "accuracy",
+)
+
+#: What is aimed for where the blueprint does not say.
+DEFAULT_OBJECTIVES = (("throughput", "max"), ("lut_utilization", "min"))
+
 #: Backends that this version can run.
-BACKENDS = ("finn",)
+BACKENDS = ("finn", "mock")
+
+#: Backend -> how far it goes.
+BACKEND_STAGES = {
+    "finn": tuple(stage.value for stage in OutputStage),
+    "mock": ("ESTIMATES", "DATAFLOW_GRAPH", "RTL"),
+}
 
 #: Seconds that one step may take, where the blueprint does not say.
 DEFAULT_TIMEOUT = 3600
@@ -29,8 +96,14 @@ TEXT = FieldType("str")
 SECONDS = FieldType("int")
 OUTPUT_STAGE = FieldType("enum", choices=tuple(stage.value for stage in OutputStage))
 
-#: Output stage -> FINN's list of steps that `steps: default` means.
-DEFAULT_STEPS = {OutputStage.ESTIMATES.value: "estimate_only_dataflow_steps"}
+#: Output stage -> FINN's list of steps that `steps: default` means, and the last of them (empty for all).
+DEFAULT_STEPS = {
+    "ESTIMATES": ("estimate_only_dataflow_steps", ""),
+    "DATAFLOW_GRAPH": ("estimate_only_dataflow_steps", ""),
+    "RTL": ("hw_codegen_dataflow_steps", ""),
+    "STITCHED_IP": ("default_build_dataflow_steps", "step_create_stitched_ip"),
+    "BITFILE": ("default_build_dataflow_steps", ""),
+}
 
 _SET_BY_FINNMAKE = "finnmake sets it for every build"
 _OWN_STEPS = "finnmake runs the steps itself"
@@ -76,7 +149,18 @@ BOUNDS = {
     "hls_clk_period_ns": Bound(0, open=True),
     "target_fps": Bound(1),
     "timeout": Bound(1),
+    "samples": Bound(1),
+    "seed": Bound(0),
+    "max_builds": Bound(1),
+    "max_combinations": Bound(1),
 }
+
+
+def default_steps(stage: str) -> tuple[str, ...]:
+    """FINN's own steps for an output stage."""
+    name, last = DEFAULT_STEPS[stage]
+    steps = tables.step_list(name)
+    return steps[: steps.index(last) + 1] if last else steps
 
 
 def wrong(item: Item, wanted: str, cure: str = "") -> BlueprintError:

@@ -1,46 +1,391 @@
-"""DesignSpace: a blueprint, read and checked."""
+"""DesignSpace: a blueprint, read and checked. All choices are slots; a point takes one option of each."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from itertools import product
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from finnmake.errors import Location
+from finnmake.blueprint.expressions import Expression
+from finnmake.errors import BlueprintError, Location, ValidationError
+
+if TYPE_CHECKING:
+    from finnmake.records import ModelInfo
+
+#: What a slot belongs to.
+FIELD, TRANSFORM, STEP, KERNEL = "field", "transform", "step", "kernel"
+
+#: Configurations that may be enumerated, where the blueprint does not say.
+MAX_COMBINATIONS = 100_000
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A place where one of some options stands; with one option it is fixed.
+
+    Attributes:
+        kind: `field`, `transform`, `step` or `kernel`.
+        name: the field, the stage of a transform, the kernel; empty for a step.
+        options: of a field its values; of a transform or step sequences of entries, each a name,
+            `{name, parameters}` or `{step, parameters}`, an empty one for none; of a kernel
+            `{"backends": […], "attributes": {…}}`.
+        key: where the blueprint says it, e.g. `design_space.steps[3]`.
+    """
+
+    kind: str
+    name: str
+    options: tuple[Any, ...]
+    key: str
+
+    @property
+    def is_axis(self) -> bool:
+        """Whether there is a choice."""
+        return len(self.options) > 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Slot:
+        """The record again, from what `to_dict` gave, through JSON too."""
+        sequences = data["kind"] in (STEP, TRANSFORM)
+        options = (tuple(option) if sequences else option for option in data["options"])
+        return cls(**{**data, "options": tuple(options)})
+
+
+@dataclass(frozen=True)
+class Point:
+    """What the slots hold at one place of the space; as in `BuildConfig`."""
+
+    flags: Mapping[str, Any]
+    transforms_by_stage: Mapping[str, list[Any]]
+    build_steps: tuple[Any, ...]
+    kernels: tuple[tuple[str, tuple[str, ...]], ...]
+    kernel_attributes: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class HWCompilerSpace:
+    """All slots, in the written order; those of a stage or of the steps follow one another.
+
+    Attributes:
+        slots: fields, transforms, steps and kernels.
+        stages: stages of transforms in the written order; `pre_proc` and `post_proc` are always there.
+    """
+
+    slots: tuple[Slot, ...]
+    stages: tuple[str, ...] = ("pre_proc", "post_proc")
+
+    @cached_property
+    def axes(self) -> tuple[Slot, ...]:
+        """The slots with a choice; the last varies fastest."""
+        return tuple(slot for slot in self.slots if slot.is_axis)
+
+    @property
+    def config(self) -> dict[str, tuple[Any, ...]]:
+        """Field of `DataflowBuildConfig` -> its values."""
+        return {slot.name: slot.options for slot in self._of(FIELD)}
+
+    @property
+    def steps(self) -> tuple[tuple[Any, ...], ...]:
+        """The options of each place in the list of steps."""
+        return tuple(slot.options for slot in self._of(STEP))
+
+    @property
+    def transforms(self) -> dict[str, tuple[tuple[Any, ...], ...]]:
+        """Stage -> the options of each place in it."""
+        return {
+            stage: tuple(slot.options for slot in self._of(TRANSFORM) if slot.name == stage)
+            for stage in self.stages
+        }
+
+    @property
+    def kernels(self) -> dict[str, tuple[Any, ...]]:
+        """Kernel -> its options."""
+        return {slot.name: slot.options for slot in self._of(KERNEL)}
+
+    def _of(self, kind: str) -> Iterator[Slot]:
+        return (slot for slot in self.slots if slot.kind == kind)
+
+    @cached_property
+    def _strides(self) -> tuple[int, ...]:
+        """How far apart two neighbouring options of each slot are."""
+        strides = []
+        stride = 1
+        for slot in reversed(self.slots):
+            strides.append(stride)
+            stride *= len(slot.options)
+        return tuple(reversed(strides))
+
+    def choices(self, position: int, slots: Iterable[int] | None = None) -> tuple[int, ...]:
+        """The 0-based option of each slot (or of those with these indices) at a position of the product."""
+        wanted = range(len(self.slots)) if slots is None else slots
+        return tuple(position // self._strides[at] % len(self.slots[at].options) for at in wanted)
+
+    def point(self, choices: Sequence[int]) -> Point:
+        """What the slots hold; containers are the caller's own."""
+        flags: dict[str, Any] = {}
+        stages: dict[str, list[Any]] = {stage: [] for stage in self.stages}
+        steps: list[Any] = []
+        kernels = []
+        attributes = {}
+        for slot, choice in zip(self.slots, choices, strict=True):
+            option = slot.options[choice]
+            if slot.kind == FIELD:
+                flags[slot.name] = option
+            elif slot.kind == STEP:
+                steps.extend(option)
+            elif slot.kind == TRANSFORM:
+                stages[slot.name].extend(option)
+            else:
+                kernels.append((slot.name, tuple(option["backends"])))
+                if option["attributes"]:
+                    attributes[slot.name] = dict(option["attributes"])
+        return Point(flags, stages, tuple(steps), tuple(kernels), attributes)
+
+
+@dataclass(frozen=True)
+class SearchConfig:
+    """How the space is explored.
+
+    Attributes:
+        strategy: `exhaustive`, or `random`: a sample that depends on the seed alone.
+        samples: size of the random sample.
+        seed: of the random sample.
+        max_builds: at most so many configurations, the first ones; None for all.
+        max_combinations: an exhaustive search of a larger space is refused.
+        fail_fast: stop at the first failure.
+        early_stop: what estimates rule out goes no further than them.
+        timeout_seconds: for all steps of one build together; None for no limit but each step's own.
+    """
+
+    strategy: str = "exhaustive"
+    samples: int | None = None
+    seed: int = 0
+    max_builds: int | None = None
+    max_combinations: int = MAX_COMBINATIONS
+    fail_fast: bool = False
+    early_stop: bool = False
+    timeout_seconds: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> SearchConfig:
+        """The record again, from what `to_dict` gave."""
+        return cls(**data)
 
 
 @dataclass(frozen=True)
 class DesignSpace:
     """All that a blueprint describes. Paths are relative to the project (POSIX) where they lie inside it.
 
+    Iterating gives the points that the constraints allow, in order, one at a time.
+
     Attributes:
         name: of the design space; its outputs are below `builds/<name>/`.
         path: the blueprint's file, absolute.
         model_path: the QONNX model.
-        flags: fields of `DataflowBuildConfig` that have one value everywhere, JSON values.
-        axes: fields that vary, in the written order -> their values, JSON values.
-        transforms_by_stage: stage -> entries, each a name or `{name, parameters}`.
-        build_steps: FINN steps and plugins in order, each a name or `{step, parameters}`.
+        hw_compiler_space: fields, transforms, steps and kernels, each fixed or an axis.
+        search_config: how it is explored.
+        constraints: what every configuration must fulfil.
+        objectives: (metric, `max` or `min`), the most important first.
+        limits: what the metrics of a build must fulfil.
         backend: `finn` …
         global_config: `output_stage` and `timeout_seconds` (for one step).
         description: free text.
+        notes: what the reader of the blueprint should know, e.g. keys without a meaning here.
         lines: key path, e.g. `design_space.config.target_fps` -> where it stands, for later errors.
+        read_model: gives the model's information; None where nobody can.
     """
 
     name: str
     path: Path
     model_path: str
-    flags: Mapping[str, Any]
-    axes: Mapping[str, tuple[Any, ...]]
-    transforms_by_stage: Mapping[str, tuple[Any, ...]]
-    build_steps: tuple[Any, ...]
+    hw_compiler_space: HWCompilerSpace
+    search_config: SearchConfig
     backend: str
     global_config: Mapping[str, Any]
+    constraints: tuple[Expression, ...] = ()
+    objectives: tuple[tuple[str, str], ...] = ()
+    limits: tuple[Expression, ...] = ()
     description: str = ""
+    notes: tuple[str, ...] = ()
     lines: Mapping[str, Location] = field(default_factory=dict, compare=False, repr=False)
+    read_model: Callable[[], ModelInfo] | None = field(default=None, compare=False, repr=False)
+
+    @cached_property
+    def model_info(self) -> ModelInfo:
+        """Inputs, outputs, operators, quantisation, parameters and MACs of the model; takes seconds.
+
+        Raises ModelError where the model cannot be read.
+        """
+        if self.read_model is None:
+            raise NotImplementedError("this design space was made without a reader of models")
+        return self.read_model()
+
+    @cached_property
+    def size(self) -> int:
+        """Positions of the product of all axes, constraints aside."""
+        return prod(len(slot.options) for slot in self.hw_compiler_space.slots)
 
     def get_total_combinations(self) -> int:
-        """How many configurations there are: the product of the lengths of the axes."""
-        return prod(len(values) for values in self.axes.values())
+        """How many configurations there are: those points of the product that the constraints allow.
+
+        Only the axes that constraints name are gone through. Raises BlueprintError where these alone have
+        more combinations than `search.max_combinations`, or where a constraint cannot be evaluated.
+        """
+        slots = self.hw_compiler_space.slots
+        involved = self._involved
+        rest = prod(len(slot.options) for at, slot in enumerate(slots) if at not in involved)
+        named = [slots[at] for at in involved]
+        if prod(len(slot.options) for slot in named) > self.search_config.max_combinations:
+            raise self.too_many(named)
+        return rest * sum(map(self._admits, product(*(range(len(slot.options)) for slot in named))))
+
+    def allows(self, position: int) -> bool:
+        """Whether the constraints allow the configuration at a position of the product."""
+        return self._admits(self.hw_compiler_space.choices(position, self._involved))
+
+    def refusal(self, position: int) -> Expression | None:
+        """The first constraint that the configuration at a position breaks."""
+        values = self._values(self.hw_compiler_space.choices(position, self._involved))
+        return next((each for each in self.constraints if not each.holds(values)), None)
+
+    def __iter__(self) -> Iterator[Point]:
+        space = self.hw_compiler_space
+        return (space.point(space.choices(at)) for at in range(self.size) if self.allows(at))
+
+    @cached_property
+    def _involved(self) -> tuple[int, ...]:
+        """The indices of the slots that constraints name."""
+        names = {name for constraint in self.constraints for name in constraint.names}
+        return tuple(at for at, slot in enumerate(self.hw_compiler_space.slots) if _name(slot) in names)
+
+    @cached_property
+    def _known(self) -> dict[tuple[int, ...], bool]:
+        return {}
+
+    def _admits(self, choices: tuple[int, ...]) -> bool:
+        """Whether the constraints hold for these options of the slots that they name."""
+        if not self.constraints:
+            return True
+        if choices not in self._known:
+            values = self._values(choices)
+            self._known[choices] = all(each.holds(values) for each in self.constraints)
+        return self._known[choices]
+
+    def _values(self, choices: Sequence[int]) -> dict[str, Any]:
+        """Name in a constraint -> its value. Of a kernel that is the first backend."""
+        values: dict[str, Any] = {"steps": [], **{stage: [] for stage in self.hw_compiler_space.stages}}
+        for at, choice in zip(self._involved, choices, strict=True):
+            slot = self.hw_compiler_space.slots[at]
+            option = slot.options[choice]
+            if slot.kind == FIELD:
+                values[slot.name] = option
+            elif slot.kind == KERNEL:
+                values[slot.name] = next(iter(option["backends"]), "")
+            else:
+                values[_name(slot)] += map(entry_name, option)
+        return values
+
+    def too_many(self, slots: Sequence[Slot]) -> ValidationError:
+        """The error for more combinations than may be enumerated, with the axes that make them."""
+        axes = [slot for slot in slots if slot.is_axis]
+        count = prod(len(slot.options) for slot in axes)
+        shown = " × ".join(f"{slot.key.removeprefix('design_space.')} ({len(slot.options)})" for slot in axes)
+        return ValidationError(
+            f"{count:,} combinations are more than max_combinations "
+            f"({self.search_config.max_combinations:,}): {shown}",
+            where=self.lines.get("search.max_combinations")
+            or self.lines.get("design_space")
+            or Location(self.path),
+            cure="Take values out, set search to {strategy: random, samples: N}, or raise "
+            "search.max_combinations.",
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as JSON values, without `lines`, `read_model` and where the expressions stand."""
+        return {
+            "name": self.name,
+            "path": str(self.path),
+            "model_path": self.model_path,
+            "slots": [slot.to_dict() for slot in self.hw_compiler_space.slots],
+            "stages": list(self.hw_compiler_space.stages),
+            "search_config": self.search_config.to_dict(),
+            "backend": self.backend,
+            "global_config": dict(self.global_config),
+            "constraints": [constraint.text for constraint in self.constraints],
+            "objectives": [list(objective) for objective in self.objectives],
+            "limits": [limit.text for limit in self.limits],
+            "description": self.description,
+            "notes": list(self.notes),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> DesignSpace:
+        """The record again, from what `to_dict` gave, through JSON too."""
+        slots = tuple(map(Slot.from_dict, data["slots"]))
+        return cls(
+            name=data["name"],
+            path=Path(data["path"]),
+            model_path=data["model_path"],
+            hw_compiler_space=HWCompilerSpace(slots, tuple(data["stages"])),
+            search_config=SearchConfig.from_dict(data["search_config"]),
+            backend=data["backend"],
+            global_config=data["global_config"],
+            constraints=tuple(map(Expression, data["constraints"])),
+            objectives=tuple((metric, sense) for metric, sense in data["objectives"]),
+            limits=tuple(map(Expression, data["limits"])),
+            description=data["description"],
+            notes=tuple(data["notes"]),
+        )
+
+    def validate(self) -> list[ValidationError]:
+        """Everything that is wrong with the space as a whole; the file itself was checked by `forge`."""
+        found = []
+        exhaustive = self.search_config.strategy == "exhaustive"
+        if exhaustive and self.size > self.search_config.max_combinations:
+            found.append(self.too_many(self.hw_compiler_space.axes))
+        try:
+            if (exhaustive or self._few_involved) and self.constraints and not self.get_total_combinations():
+                found.append(self.nothing_left())
+        except ValidationError as error:
+            if not found:
+                found.append(error)
+        except BlueprintError as error:
+            found.append(ValidationError(error.message, where=error.where, cure=error.cure))
+        return found
+
+    @property
+    def _few_involved(self) -> bool:
+        slots = self.hw_compiler_space.slots
+        return prod(len(slots[at].options) for at in self._involved) <= self.search_config.max_combinations
+
+    def nothing_left(self) -> ValidationError:
+        """The error for constraints that allow no combination at all."""
+        return ValidationError(
+            f"the constraints allow none of the {self.size:,} combinations",
+            where=self.lines.get("constraints") or Location(self.path),
+            cure="Loosen one of them.",
+        )
+
+
+def _name(slot: Slot) -> str:
+    """What a slot is called in constraints."""
+    return "steps" if slot.kind == STEP else slot.name
+
+
+def entry_name(entry: Any) -> str:
+    """The name of an entry among steps or transforms; of a stage's place the stage's."""
+    if isinstance(entry, str):
+        return entry
+    name: str = entry.get("step") or entry.get("name") or entry["stage"]
+    return name

@@ -1,4 +1,4 @@
-"""Facts of FINN from `finn_tables.json`: configuration fields, steps, transformations, boards.
+"""Facts of FINN from `finn_tables.json`: configuration fields, steps, transformations, boards, kernels.
 
 `finnmake.backends.generate_tables` writes the file. It is read once, when first asked.
 """
@@ -20,6 +20,16 @@ TABLE_FILE = "finn_tables.json"
 
 #: FINN's own steps are found in its table of steps under this module.
 STEP_MODULE = "finn.builder.build_dataflow_steps"
+
+#: The step that makes HLS or RTL layers of a model.
+SPECIALIZE_STEP = f"{STEP_MODULE}:step_specialize_layers"
+
+#: In the flags of a flow, beside the fields of `DataflowBuildConfig`: what the blueprint says of kernels,
+#: kernel -> `backends` (in order of priority) and `attributes` (name -> value). Absent where it says nothing.
+KERNELS_FIELD = "kernels"
+
+#: Attributes of a kernel's nodes that the folding sets, whatever they were before.
+FOLDING_ATTRIBUTES = ("PE", "SIMD")
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,21 @@ class FieldType:
             choices=tuple(data.get("choices", ())),
             item=None if item is None else cls.from_dict(item),
         )
+
+
+@dataclass(frozen=True)
+class KernelAttribute:
+    """A node attribute that can be set for all nodes of a kernel.
+
+    Attributes:
+        type: `int`, `float`, `str`, `ints`, `floats` or `strings`.
+        choices: the values that FINN takes; empty where it takes any of the type.
+        backends: those of the kernel's backends that have it.
+    """
+
+    type: str
+    choices: tuple[int | str, ...] = ()
+    backends: tuple[str, ...] = ()
 
 
 @cache
@@ -126,6 +151,36 @@ def boards() -> Mapping[str, str]:
     """Board -> FPGA part, as FINN has it."""
     known: dict[str, str] = _table()["boards"]
     return known
+
+
+def kernel_names() -> Iterable[str]:
+    """The hardware layers that FINN specialises to HLS or RTL in `step_specialize_layers`."""
+    kernels: dict[str, Any] = _table()["kernels"]
+    return kernels.keys()
+
+
+def kernel_backends(name: str) -> tuple[str, ...]:
+    """The backends of a kernel; none where there is no such kernel."""
+    return tuple(_table()["kernels"].get(name, {}).get("backends", ()))
+
+
+def kernel_attributes(name: str) -> Iterable[str]:
+    """The attributes that can be set for all nodes of a kernel.
+
+    Not among them: what describes the model's layer (FINN requires it of every node), the folding, and FINN's
+    own bookkeeping.
+    """
+    attributes: dict[str, Any] = _table()["kernels"].get(name, {}).get("attributes", {})
+    return attributes.keys()
+
+
+def kernel_attribute(kernel: str, name: str) -> KernelAttribute | None:
+    """An attribute of `kernel_attributes`; `None` where the kernel has no such attribute."""
+    if name not in kernel_attributes(kernel):
+        return None
+    entry = _table()["kernels"][kernel]["attributes"][name]
+    backends = entry.get("backends", kernel_backends(kernel))
+    return KernelAttribute(entry["type"], tuple(entry.get("choices", ())), tuple(backends))
 
 
 class FinnCatalog:
