@@ -127,10 +127,28 @@ def test_modules_that_run_inside_a_step_count():
     missing = [name for name in toolchain._INSIDE if not (package / name).exists()]
     assert missing == []
     inside = {name for name in toolchain._INSIDE if name.startswith("engine/") and "runtime/" not in name}
-    main_side = {
-        f"engine/{name}.py" for name in ("__init__", "image_files", "licence", "realize", "toolchain")
-    }
+    names = ("__init__", "image_files", "licence", "realize", "toolchain", "trace_index")
+    main_side = {f"engine/{name}.py" for name in names}
     assert inside | main_side == {f"engine/{path.name}" for path in (package / "engine").glob("*.py")}
+
+
+def test_backends_on_the_same_tools_have_identities_of_their_own(site):
+    digests = FileDigests()
+    tools = whole()
+    adapters = ("finnmake.backends.finn", "finnmake.backends.mock", "toy")
+    digests_of = {tools.for_backend(adapter, digests).digest for adapter in adapters}
+    assert len(digests_of | {tools.digest}) == 4
+    parts = tools.for_backend("toy", digests).parts
+    assert parts["adapter"]["name"] == "toy" and parts.items() > tools.parts.items()
+
+
+def test_a_module_of_the_mock_counts_for_the_mock_alone(site, monkeypatch):
+    def of(adapter: str) -> str:
+        return whole().for_backend(f"finnmake.backends.{adapter}", FileDigests()).digest
+
+    mock, finn = of("mock"), of("finn")
+    monkeypatch.setitem(toolchain._INSIDE_OF, "finnmake.backends.mock", ("backends/mock.py",))
+    assert of("mock") != mock and of("finn") == finn
 
 
 def test_same_package_in_another_environment_is_the_same(tmp_path):

@@ -106,9 +106,15 @@ def test_damaged_files_are_named(build):
 
 
 def test_simulated_build_has_a_banner(build):
-    assert "Simulated." not in render(build, TEMPLATES)
+    """In the title, before the figures, and in place of the words that name FINN's estimates."""
+    said = ("<title>simulated: ", "<strong>Simulated.</strong>", "Simulated, not FINN's estimates.")
+    page = render(build, TEMPLATES)
+    assert not [words for words in said if words in page]
     edit(build / "manifest.json", simulated=True)
-    assert "Simulated." in render(build, TEMPLATES)
+    page = render(build, TEMPLATES)
+    check(page)
+    assert [page.index(words) for words in said] == sorted(page.index(words) for words in said)
+    assert page.index(said[1]) < page.index('<div class="figures">')
 
 
 def test_design_that_does_not_fit_passes_the_mark(build):

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from finnmake.backends import placeholders
 from finnmake.backends.finn_checks import check_folding
-from finnmake.blueprint.tables import path_fields
+from finnmake.backends.finn_kernels import specialize
+from finnmake.blueprint.tables import KERNELS_FIELD, SPECIALIZE_STEP, path_fields
 from finnmake.engine.paths import PROJECT_LINK
 from finnmake.engine.recording import RecordedFields
 from finnmake.engine.state import StepCall
@@ -147,7 +148,15 @@ def _step(call: StepCall, loaded: ModelWrapper, config: RecordedFields) -> Model
     if field is not None and getattr(recording, field) is not None:
         path = getattr(recording, field)
         check_folding(loaded, path, str(path).removeprefix(f"{PROJECT_LINK}/"))
-    result = _checked(call, function(loaded, recording, **call.parameters))
+
+    def apply(model: ModelWrapper) -> ModelWrapper:
+        return _checked(call, function(model, recording, **call.parameters))
+
+    # Only the step that needs them reads the kernels: all others are the same whatever is chosen.
+    if call.target == SPECIALIZE_STEP and KERNELS_FIELD in config:
+        result = specialize(call.name, loaded, recording, config[KERNELS_FIELD], apply)
+    else:
+        result = apply(loaded)
     _keep_changes(call, recording, values, config)
     return result
 
@@ -215,7 +224,8 @@ def _recording_config(config: RecordedFields) -> tuple[DataflowBuildConfig, dict
     """FINN's configuration, which notes every field that is read, and its values as they are now."""
     recording = _recording_class()
     base = recording.__mro__[1]
-    values = base.from_dict({**_located(config.raw()), "output_dir": "artifacts"})
+    fields = {name: value for name, value in config.raw().items() if name != KERNELS_FIELD}
+    values = base.from_dict({**_located(fields), "output_dir": "artifacts"})
     recording.notes = config
     values.__class__ = recording
     state = object.__getattribute__(values, "__dict__")

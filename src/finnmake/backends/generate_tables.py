@@ -8,6 +8,7 @@ Run it after a change of FINN's or QONNX's version; `--check` only says whether 
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib
 import inspect
 import json
@@ -33,6 +34,18 @@ _PACKAGES = ("finn-plus", "qonnx")
 #: Fields that FINN types as text and opens as files.
 _PATH_SUFFIXES = ("_file", "_npy", "_path")
 
+#: FINN's hardware layers; those specialised are in its subpackages `hls` and `rtl`.
+_LAYERS = "finn.custom_op.fpgadataflow"
+
+#: Layers that FINN inserts after `step_specialize_layers`: nothing can be chosen for them in that step.
+_INSERTED_LATER = ("InnerShuffle", "OuterShuffle", "StreamingDataWidthConverter", "StreamingFIFO")
+
+#: Types of node attributes in ONNX.
+_ATTRIBUTE_TYPES = {
+    **{"i": "int", "f": "float", "s": "str"},
+    **{"ints": "ints", "floats": "floats", "strings": "strings"},
+}
+
 _SCALARS = {float: "float", int: "int", bool: "bool", str: "str", Any: "any"}
 
 
@@ -44,6 +57,7 @@ def generate() -> dict[str, Any]:
         "config_fields": _config_fields(),
         "steps": _steps(),
         "transforms": _transforms(),
+        "kernels": _kernels(),
         "boards": dict(importlib.import_module("finn.util.basic").part_map),
     }
 
@@ -132,6 +146,62 @@ def _transform_modules() -> Iterator[types.ModuleType]:
     for package in map(importlib.import_module, _TRANSFORM_PACKAGES):
         for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             yield importlib.import_module(found.name)
+
+
+def _kernels() -> dict[str, Any]:
+    registries = [importlib.import_module(f"{_LAYERS}.{style}").custom_op for style in ("hls", "rtl")]
+    found: dict[str, Any] = {}
+    for name in importlib.import_module(_LAYERS).custom_op:
+        backends = [
+            registry[f"{name}_{style}"]
+            for style, registry in zip(("hls", "rtl"), registries, strict=True)
+            if f"{name}_{style}" in registry
+        ]
+        if backends and name not in _INSERTED_LATER:
+            found[name] = {
+                "backends": [backend.__name__ for backend in backends],
+                "attributes": _kernel_attributes(backends),
+            }
+    return found
+
+
+def _kernel_attributes(backends: list[Any]) -> dict[str, Any]:
+    """The attributes that any of a kernel's backends has: `{type, choices?, backends?}`."""
+    own = {backend.__name__: _own_attributes(backend) for backend in backends}
+    found: dict[str, Any] = {}
+    entry: dict[str, Any]
+    for attribute in sorted({name for attributes in own.values() for name in attributes}):
+        having = [backend for backend in own if attribute in own[backend]]
+        definitions = [own[backend][attribute] for backend in having]
+        found[attribute] = entry = {"type": _ATTRIBUTE_TYPES[definitions[0][0]]}
+        if all(len(definition) > 3 and definition[3] for definition in definitions):
+            entry["choices"] = sorted({value for each in definitions for value in each[3]})
+        if len(having) < len(backends):
+            entry["backends"] = having
+    return found
+
+
+def _own_attributes(backend: Any) -> dict[str, Any]:
+    """A backend's attributes that are a choice: not required, no folding, none that all layers have."""
+    common = _common_attributes()
+    types = backend.get_nodeattr_types(backend.__new__(backend))  # some constructors want a whole node
+    return {
+        name: definition
+        for name, definition in types.items()
+        if not definition[1] and name not in common and name not in tables.FOLDING_ATTRIBUTES
+    }
+
+
+@functools.cache
+def _common_attributes() -> frozenset[str]:
+    """FINN's bookkeeping: the attributes of the base classes of all layers."""
+    found: set[str] = set()
+    for module, name in (("hlsbackend", "HLSBackend"), ("rtlbackend", "RTLBackend")):
+        abstract = getattr(importlib.import_module(f"{_LAYERS}.{module}"), name)
+        concrete: Any = type(name, (abstract,), {})
+        concrete.__abstractmethods__ = frozenset()
+        found |= concrete.__new__(concrete).get_nodeattr_types().keys()
+    return frozenset(found)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -23,9 +23,9 @@ def portable(path: str, project: str) -> str:
     return path
 
 
-def absolute(key: str, project: Path) -> Path:
-    """The path on this machine for what `portable` gave."""
-    return project / key
+def absolute(key: str, project: Path | str) -> str:
+    """The path on this machine for what `portable` gave; text, as a null build makes very many."""
+    return os.path.join(project, key)
 
 
 class Boundary:

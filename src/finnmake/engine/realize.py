@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from finnmake.engine.state import (
 from finnmake.engine.store import DamagedBlob, Store
 from finnmake.engine.toolchain import Toolchain
 from finnmake.engine.trace import fields_of, first_difference
+from finnmake.engine.trace_index import TraceIndex
 from finnmake.errors import CATEGORIES, StepError
 from finnmake.hashing import digest_value
 
@@ -52,12 +54,36 @@ class StepOutcome:
 
 @dataclass(frozen=True)
 class Flow:
-    """What to realize: the steps, the model's content, the configuration's fields, seconds for each step."""
+    """What to realize.
+
+    Attributes:
+        calls: the steps.
+        model: ref of the model's content.
+        flags: the configuration's fields.
+        timeout: seconds for each step.
+        deadline: when (`time.monotonic`) all of them must be done; None for no such limit.
+    """
 
     calls: Sequence[StepCall]
     model: str
     flags: Mapping[str, Any]
     timeout: float
+    deadline: float | None = None
+
+    def seconds_left(self, call: StepCall) -> float:
+        """For the next step. Raises StepError where there is no time left."""
+        if self.deadline is None:
+            return self.timeout
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise StepError(
+                call.name,
+                "the time for all steps of this build together is over",
+                category="timeout",
+                cure="Raise search.timeout in the blueprint; the steps before this one are kept.",
+                timed_out=True,
+            )
+        return min(self.timeout, left)
 
 
 #: Told of each step: `(name, "hit" | "load" | "run" | "done", seconds)`; "load" is the backend's imports.
@@ -75,8 +101,10 @@ class Engine:
         self.project = project
         self.toolchain = toolchain
         self.digests = digests
+        self._index = TraceIndex(store)
         self._made: dict[Path, State] = {}
-        self._failed: dict[str, StepError] = {}
+        #: Action key -> the failures of this run: by which action, what it had read, if known, the error.
+        self._failed: dict[str, list[tuple[str, Mapping[str, Any] | None, StepError]]] = {}
 
     def realize(self, flow: Flow, listener: Listener, outcomes: list[StepOutcome]) -> None:
         """Append the outcome of every step, from the store or run now, to `outcomes` as it is known.
@@ -129,12 +157,12 @@ class Engine:
             with self._lock(key, flags), self.store.lock(f"run-{action}"), self._folders(action, state):
                 found = self._find(call, key, flags)
                 if found is None:
-                    return self._run(call, key, action, state, flags, flow.timeout, slot, listener)
+                    return self._run(call, key, action, state, flags, flow.seconds_left(call), slot, listener)
         listener(call.name, "hit", 0.0)
         return found
 
     def _find(self, call: StepCall, key: str, flags: Mapping[str, Any]) -> StepOutcome | None:
-        for path, trace, after in self._traces(key):
+        for path, trace, after in self._traces(key, flags):
             if self._difference(trace["reads"], flags) is None:
                 self._made[path] = after
                 with suppress(OSError):
@@ -142,9 +170,9 @@ class Engine:
                 return StepOutcome(call, key, after, trace, hit=True)
         return None
 
-    def _traces(self, key: str) -> Iterator[tuple[Path, dict[str, Any], State]]:
-        """The traces under a key, with what came of them; those that cannot be right are put aside."""
-        for path, trace in self.store.traces(key):
+    def _traces(self, key: str, flags: Mapping[str, Any]) -> Iterator[tuple[Path, dict[str, Any], State]]:
+        """The traces under a key that can hit, with what came of them; what cannot be right is put aside."""
+        for path, trace in self._index.matching(key, flags):
             try:
                 checked_reads(trace["reads"])
                 checked_info(trace.get("info"))
@@ -155,13 +183,14 @@ class Engine:
     def _difference(self, reads: Mapping[str, Any], flags: Mapping[str, Any]) -> tuple[str, str] | None:
         return first_difference(reads, flags, self.project, self.digests, self.pool.places.fixed)
 
-    def _fails_again(self, action: str) -> bool:
-        """Whether the action failed in this process, on inputs that are the same now."""
-        failed = self._failed.get(action)
-        if failed is None or failed.reads is None:
-            return failed is not None
-        reads = {**failed.reads, "fields": {}}
-        return self._difference(reads, {}) is None
+    def _check_failed(self, key: str, action: str, flags: Mapping[str, Any]) -> None:
+        """Raise the error of an earlier try in this run, where all that it had read is the same now.
+
+        Where that is not known (it ran out of time, or its process died), only the very same action fails.
+        """
+        for failed, reads, error in self._failed.get(key, ()):
+            if failed == action if reads is None else self._difference(reads, flags) is None:
+                raise error
 
     @contextmanager
     def _lock(self, key: str, flags: Mapping[str, Any]) -> Iterator[None]:
@@ -182,10 +211,7 @@ class Engine:
             yield
 
     def _lock_name(self, key: str, flags: Mapping[str, Any]) -> str:
-        names: dict[str, Any] = {}
-        for _, trace, _ in self._traces(key):
-            names.update(trace["reads"]["fields"])
-        return digest_value("lock", [key, fields_of(flags, names)])
+        return digest_value("lock", [key, fields_of(flags, dict.fromkeys(self._index.fields(key)))])
 
     def _run(
         self,
@@ -198,8 +224,7 @@ class Engine:
         slot: _JobSlot,
         listener: Listener,
     ) -> StepOutcome:
-        if self._fails_again(action):
-            raise self._failed[action]
+        self._check_failed(key, action, flags)
         if not self.pool.ready:
             listener(call.name, "load", 0.0)
         slot.open()
@@ -222,7 +247,9 @@ class Engine:
             except StepError as error:
                 slot.drop()
                 error.log = self._own_log(log, said)
-                self._failed[action] = error  # not cached, but not tried twice in one run either
+                reads = error.reads and {**error.reads, "fields": fields_of(flags, error.reads["fields"])}
+                # Not cached, but not tried twice in one run either.
+                self._failed.setdefault(key, []).append((action, reads, error))
                 raise
             info = {name: answer[name] for name in ("seconds", "peak_rss_kb")}
             info["log"] = self.store.put_bytes(said.read())  # a process the step left behind may still write

@@ -287,29 +287,38 @@ class Store:
 
     # action cache
 
+    def trace_names(self, key: str) -> list[str]:
+        """The names of the traces under a key, in a stable order."""
+        try:
+            return sorted(name for name in os.listdir(self._trace_folder(key)) if name.endswith(".json"))
+        except FileNotFoundError:
+            return []
+
+    def trace(self, key: str, name: str) -> tuple[Path, dict[str, Any]] | None:
+        """A trace and its file; None where it is gone. A file that is no trace is put aside."""
+        path = self._trace_folder(key) / name
+        try:
+            trace = json.loads(path.read_bytes())
+            if trace_digest(trace) != name[:-5]:
+                raise ValueError(name)
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError, RecursionError):
+            self.drop_trace(path)
+            return None
+        return path, trace
+
     def traces(self, key: str) -> Iterator[tuple[Path, dict[str, Any]]]:
         """The traces under a key, in a stable order; files that are not traces are put aside."""
-        folder = self.actions / key[:2] / key
-        try:
-            names = sorted(entry.name for entry in os.scandir(folder) if entry.name.endswith(".json"))
-        except FileNotFoundError:
-            return
-        for name in names:
-            path = folder / name
-            try:
-                trace = json.loads(path.read_bytes())
-                if trace_digest(trace) != name[:-5]:
-                    raise ValueError(name)
-            except FileNotFoundError:
-                continue
-            except (ValueError, KeyError, TypeError, RecursionError):
-                self.drop_trace(path)
-                continue
-            yield path, trace
+        found = (self.trace(key, name) for name in self.trace_names(key))
+        return (each for each in found if each is not None)
+
+    def _trace_folder(self, key: str) -> Path:
+        return self.actions / key[:2] / key
 
     def add_trace(self, key: str, trace: Mapping[str, Any]) -> Path:
         """Keep a trace under `key`: a new file, visible only when whole."""
-        folder = self.actions / key[:2] / key
+        folder = self._trace_folder(key)
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{trace_digest(trace)}.json"
         self._write(path, canonical_json(trace))

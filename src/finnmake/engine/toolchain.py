@@ -17,19 +17,11 @@ from finnmake.hashing import digest_value
 #: Packages that check or drive the project but take no part in a step.
 _NO_PART = frozenset(
     (
-        *(
-            "certifi",
-            "charset_normalizer",
-            "cloudpickle",
-            "docker",
-            "doit",
-            "flit_core",
-            "hypothesis",
-            "idna",
-        ),
-        *("iniconfig", "librt", "mypy", "mypy_extensions", "pathspec", "pip", "pluggy", "pytest"),
-        *("pytest_timeout", "requests", "ruff", "setuptools", "sortedcontainers", "spython", "types_docker"),
-        *("types_psutil", "types_pyyaml", "types_requests", "urllib3", "wheel"),
+        *("certifi", "charset_normalizer", "cloudpickle", "cramjam", "docker", "doit", "fastparquet"),
+        *("flit_core", "fsspec", "hypothesis", "idna", "iniconfig", "librt", "mypy", "mypy_extensions"),
+        *("pathspec", "pip", "pluggy", "pytest", "pytest_timeout", "requests", "ruff", "setuptools"),
+        *("simpleeval", "sortedcontainers", "spython", "types_docker", "types_psutil", "types_pyyaml"),
+        *("types_requests", "urllib3", "wheel"),
     )
 )
 
@@ -66,6 +58,8 @@ _VIVADO = ("XILINX_HLS", "XILINX_VITIS", "XILINX_VIVADO", "XILINX_XRT")
 _INSIDE = (
     "backends/finn.py",
     "backends/finn_checks.py",
+    "backends/finn_kernels.py",
+    "backends/finn_refusals.py",
     "backends/placeholders.py",
     "blueprint/finn_tables.json",
     "blueprint/tables.py",
@@ -90,12 +84,27 @@ _INSIDE = (
 )
 
 
+#: Adapter -> the modules of finnmake that run inside its steps alone: FINN's results do not hang on them.
+_INSIDE_OF = {
+    "finnmake.backends.mock": ("backends/mock.py", "backends/mock_figures.py", "backends/onnx_metadata.py"),
+}
+
+
 @dataclass(frozen=True)
 class Toolchain:
     """The identity, part by part, for the manifest; `digest` enters every key."""
 
     parts: Mapping[str, Any]
     digest: str
+
+    def for_backend(self, adapter: str, digests: FileDigests) -> Toolchain:
+        """The identity of a backend on these tools: no two backends ever take each other's results.
+
+        Args:
+            adapter: dotted name of the backend's module.
+        """
+        parts = {**self.parts, "adapter": {"name": adapter, "modules": _inside(digests, adapter)}}
+        return Toolchain(parts, digest_value("toolchain", parts))
 
 
 def variables(*, contained: bool, vivado: bool, deps: bool = False) -> dict[str, str]:
@@ -214,6 +223,8 @@ def digest_sources(folder: Path, digests: FileDigests) -> str:
     return digest_value("sources", found)
 
 
-def _inside(digests: FileDigests) -> str:
+def _inside(digests: FileDigests, adapter: str | None = None) -> str:
+    """Digest of the modules that run inside every step, or of those of one adapter."""
+    names = _INSIDE if adapter is None else _INSIDE_OF.get(adapter, ())
     package = Path(__file__).resolve().parent.parent
-    return digest_value("finnmake", {name: digests.digest(package / name) for name in _INSIDE})
+    return digest_value("finnmake", {name: digests.digest(package / name) for name in names})

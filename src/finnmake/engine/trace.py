@@ -36,7 +36,7 @@ def kind_of(found: os.stat_result) -> str:
     return "folder" if stat.S_ISDIR(found.st_mode) else f"file {found.st_size}"
 
 
-def presence(path: Path) -> str:
+def presence(path: Path | str) -> str:
     """What `kind_of` tells of a path, or `missing`."""
     try:
         return kind_of(os.stat(path))

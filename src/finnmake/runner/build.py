@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import itertools
 import json
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
-from finnmake.blueprint.tables import boards
+from finnmake.backends import Backend
+from finnmake.blueprint.tables import KERNELS_FIELD, boards
 from finnmake.engine.files import digest_listing
 from finnmake.engine.folders import remove_tree
 from finnmake.engine.paths import portable
 from finnmake.engine.realize import Engine, Flow, Listener, StepOutcome
 from finnmake.engine.state import StepCall
 from finnmake.engine.store import DamagedBlob
-from finnmake.errors import FinnmakeError, StepError, StoreError, from_os_error
+from finnmake.errors import BlueprintError, FinnmakeError, StepError, StoreError, from_os_error
+from finnmake.exploration.early_stop import broken_limits
+from finnmake.exploration.tree import BEFORE_STEPS, links
 from finnmake.records import BuildConfig, BuildMetrics, BuildResult, BuildStatus, OutputStage
 from finnmake.runner import metrics as collector
 from finnmake.runner.modelfile import check_model
@@ -64,23 +68,33 @@ class BuildRunner:
     """Builds configurations on one engine. Every stage leaves its files in the configuration's folder."""
 
     def __init__(
-        self, engine: Engine, project: Path, names: Names, render: Callable[[Path], str], listener: Listener
+        self,
+        backend: Backend,
+        engine: Engine,
+        project: Path,
+        names: Names,
+        render: Callable[[Path], str],
+        listener: Listener,
     ) -> None:
+        self.backend = backend
         self.engine = engine
         self.project = project
         self._names = names
         self._render = render
         self._listener = listener
         self._started: dict[str, float] = {}
+        self._spent: dict[str, float] = {}
+        #: A failure -> the configuration that met it first; the error is kept so that its id stays its own.
+        self._failed_for: dict[int, tuple[str, FinnmakeError]] = {}
         self._lock = threading.Lock()
 
     def get_backend_name(self) -> str:
         """The backend that this runner builds with."""
-        return "finn"
+        return self.backend.name
 
     def get_supported_output_stages(self) -> list[OutputStage]:
         """How far it can go."""
-        return [OutputStage.ESTIMATES]
+        return list(self.backend.output_stages)
 
     def run(self, config: BuildConfig) -> BuildResult:
         """All stages, one after another; failures are in the result, not raised."""
@@ -102,7 +116,7 @@ class BuildRunner:
         """Apply the `pre_proc` transforms: model.onnx, processed_model.onnx."""
         self._begin(config)
         check_model(self.project / config.model_path)
-        calls = self.calls(config)[: len(config.transforms_by_stage.get("pre_proc", []))]
+        calls = self.calls(config)[: len(config.transforms_by_stage.get(BEFORE_STEPS, []))]
         folder = self.project / config.output_dir
 
         def place(flow: Flow, outcomes: list[StepOutcome]) -> None:
@@ -112,16 +126,31 @@ class BuildRunner:
 
         return self._realize(config, calls, place).reads
 
-    def segment(self, config: BuildConfig, depth: int) -> Realized[None] | None:
+    def segment(self, config: BuildConfig, depth: int) -> tuple[Realized[None] | None, str | None]:
         """Run the first `depth` steps, so that other configurations find what they share in the store.
 
-        A step that fails here is no error yet, and gives None: it may be this configuration's alone, and
-        its own build will say so.
+        A step that fails here is told in words and raises nothing: the builds of those that share it will
+        say so, and it may be this configuration's alone.
         """
         self._begin(config)
-        with suppress(StepError):
-            return self._realize(config, self.calls(config)[:depth], lambda *_: None)
-        return None
+        try:
+            return self._realize(config, self.calls(config)[:depth], lambda *_: None), None
+        except StepError as error:
+            self._blame(config, error)
+            return None, str(error)
+
+    def estimate(self, config: BuildConfig, depth: int) -> Realized[None]:
+        """Run the first `depth` steps and read FINN's estimates: estimate.json."""
+        self._begin(config)
+        folder = self.project / config.output_dir
+
+        def place(flow: Flow, outcomes: list[StepOutcome]) -> None:
+            with tempfile.TemporaryDirectory(prefix="finnmake-") as made:
+                place_artifacts(self.engine.store, outcomes, Path(made) / "artifacts", False)
+                found, _ = self._metrics(config, Path(made))
+            write_json(folder / "estimate.json", found.to_dict())
+
+        return self._realize(config, self.calls(config)[:depth], place)
 
     def build(self, config: BuildConfig) -> Realized[dict[str, str]]:
         """Run FINN: artifacts/, final_model.onnx, config.json, manifest.json, build.log; gives the artifacts.
@@ -158,12 +187,13 @@ class BuildRunner:
         write_json(self.project / config.output_dir / "metrics.json", found.to_dict())
         return found
 
-    def _metrics(self, config: BuildConfig) -> tuple[BuildMetrics, list[str]]:
-        """The figures in FINN's reports, and warnings about the reports."""
+    def _metrics(self, config: BuildConfig, folder: Path | None = None) -> tuple[BuildMetrics, list[str]]:
+        """The figures in FINN's reports, in the build's folder or another, and warnings about them."""
         return collector.collect(
-            self.project / config.output_dir / "artifacts" / "report",
+            (folder or self.project / config.output_dir) / "artifacts" / "report",
             fpga_part=_part(config),
             synth_clk_period_ns=float(config.config_flags.get("synth_clk_period_ns", _FINN_CLOCK_NS)),
+            simulated=self.backend.simulated,
         )
 
     def analyze(self, config: BuildConfig) -> Analyzed:
@@ -222,9 +252,10 @@ class BuildRunner:
     def finish(self, config: BuildConfig) -> BuildResult:
         """Write result.json for a build that went well."""
         folder = self.project / config.output_dir
-        result = BuildResult(config.id, BuildStatus.SUCCESS, start_time=self._begin(config))
+        result = self._result(config, BuildStatus.SUCCESS)
         result.metrics, warnings = self._metrics(config)
         warnings += json.loads((folder / "postprocessing" / "warnings.json").read_text())
+        warnings += broken_limits(config.global_config.get("limits", ()), result.metrics)
         result.artifacts = {
             name: name for name in ("final_model.onnx", "manifest.json", "report.html", "artifacts")
         }
@@ -235,26 +266,60 @@ class BuildRunner:
         return result
 
     def fail(self, config: BuildConfig, error: FinnmakeError) -> BuildResult:
-        """Write result.json for a build that failed; outputs of earlier builds stay."""
+        """Write result.json for a build that failed; outputs of earlier builds stay.
+
+        It is SKIPPED where the step failed for another configuration and did not run again for this one.
+        """
         folder = self.project / config.output_dir
-        timed_out = isinstance(error, StepError) and error.timed_out
-        status = BuildStatus.TIMEOUT if timed_out else BuildStatus.FAILED
-        result = BuildResult(config.id, status, start_time=self._begin(config))
+        first = self._blame(config, error)
+        if first != config.id and isinstance(error, StepError):
+            shared = f"not built: {error.step}, which it shares with {first}, failed there: {error.message}"
+            result = self._result(config, BuildStatus.SKIPPED)
+            status, message = BuildStatus.SKIPPED, shared
+        else:
+            timed_out = isinstance(error, StepError) and error.timed_out
+            status, message = BuildStatus.TIMEOUT if timed_out else BuildStatus.FAILED, str(error)
+            result = self._result(config, status)
         result.error_category = error.category
         result.tips = [error.cure] if error.cure else []
         result.logs = {"build": "build.log"} if (folder / "build.log").exists() else {}
-        result.complete(status, time.time(), str(error))
+        result.complete(status, time.time(), message)
         write_json(folder / "result.json", result.to_dict())
         return result
+
+    def skip(self, config: BuildConfig, reason: str, metrics: BuildMetrics | None) -> BuildResult:
+        """Write result.json for a configuration that is not built further, for a reason in words."""
+        result = self._result(config, BuildStatus.SKIPPED)
+        result.metrics = metrics
+        result.complete(BuildStatus.SKIPPED, time.time(), reason)
+        write_json(self.project / config.output_dir / "result.json", result.to_dict())
+        return result
+
+    def _blame(self, config: BuildConfig, error: FinnmakeError) -> str:
+        """The configuration for which this very failure happened first."""
+        with self._lock:
+            return self._failed_for.setdefault(id(error), (config.id, error))[0]
+
+    def failure_of(self, config_id: str) -> FinnmakeError | None:
+        """What failed for this configuration first, be it on behalf of others."""
+        with self._lock:
+            return next((error for first, error in self._failed_for.values() if first == config_id), None)
 
     # what the stages share
 
     def calls(self, config: BuildConfig) -> list[StepCall]:
-        """The whole flow of a configuration: `pre_proc` transforms, then the steps."""
+        """The whole flow of a configuration: `pre_proc` transforms, then the steps.
+
+        Raises BlueprintError for a configuration of another backend: its outputs would bear the wrong name.
+        """
+        if config.backend != self.backend.name:
+            raise BlueprintError(
+                f"{config.id} is for the backend {config.backend}, this runner for {self.backend.name}",
+                cure="Make the build runner for the backend of the design space.",
+            )
         wanted = [
-            ("transform", *_named(entry, "name")) for entry in config.transforms_by_stage.get("pre_proc", [])
+            (kind, *_named(entry, "name" if kind == "transform" else "step")) for kind, entry in links(config)
         ]
-        wanted += [("step", *_named(entry, "step")) for entry in config.build_steps]
         return [
             StepCall(name, kind, self._target(kind, name), parameters, position)
             for position, (kind, name, parameters) in enumerate(wanted)
@@ -265,6 +330,10 @@ class BuildRunner:
         if target is None:
             raise StepError(name, f"there is no {kind} of this name any more", category="config")
         return target
+
+    def _result(self, config: BuildConfig, status: BuildStatus) -> BuildResult:
+        started = self._begin(config)
+        return BuildResult(config.id, status, start_time=started, simulated=self.backend.simulated)
 
     def _begin(self, config: BuildConfig) -> float:
         with self._lock:
@@ -288,11 +357,13 @@ class BuildRunner:
             flow = Flow(
                 calls,
                 self.engine.store.put_file(model),
-                config.config_flags,
+                flags_of(config),
                 float(config.global_config["timeout_seconds"]),
+                self._deadline(config),
             )
             try:
-                self.engine.realize(flow, self._listener, outcomes)
+                with self._timed(config):
+                    self.engine.realize(flow, self._listener, outcomes)
                 return Realized(outcomes, place(flow, outcomes), self._reads(config, flow, outcomes))
             except DamagedBlob as damaged:
                 found = self.engine.discard(damaged) or damaged.ref == flow.model
@@ -304,6 +375,21 @@ class BuildRunner:
             except StepError as error:
                 self._keep_failure(log or self.project / config.output_dir / "build.log", outcomes, error)
                 raise
+
+    def _deadline(self, config: BuildConfig) -> float | None:
+        """When (`time.monotonic`) the time that all steps of a build have together is over."""
+        limit = config.global_config.get("build_timeout_seconds")
+        return None if limit is None else time.monotonic() + limit - self._spent.get(config.id, 0.0)
+
+    @contextmanager
+    def _timed(self, config: BuildConfig) -> Iterator[None]:
+        """What is done inside counts as time that the build has spent."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._spent[config.id] = self._spent.get(config.id, 0.0) + time.monotonic() - started
 
     def _reads(self, config: BuildConfig, flow: Flow, outcomes: Sequence[StepOutcome]) -> list[Reads]:
         """What the steps read, the model first: as it was when it was taken, whatever it is now."""
@@ -335,7 +421,7 @@ class BuildRunner:
             "content_id": config.content_id,
             "blueprint": config.design_space_id,
             "backend": config.backend,
-            "simulated": False,
+            "simulated": self.backend.simulated,
             "model": {"path": config.model_path, "sha256": flow.model[:64]},
             "inputs": inputs,
             "steps": [
@@ -353,6 +439,19 @@ class BuildRunner:
             "outputs": {name: entry[:64] for name, entry in artifacts.items()},
             "toolchain": dict(self.engine.toolchain.parts),
         }
+
+
+def flags_of(config: BuildConfig) -> dict[str, Any]:
+    """The flags of a configuration's flow: FINN's fields, and the kernels where any are chosen."""
+    backends = {kernel: list(chosen) for kernel, chosen in config.kernels}
+    kernels = {
+        kernel: {
+            "backends": backends.get(kernel, []),
+            "attributes": dict(config.kernel_attributes.get(kernel, {})),
+        }
+        for kernel in sorted(backends.keys() | config.kernel_attributes.keys())
+    }
+    return {**config.config_flags, **({KERNELS_FIELD: kernels} if kernels else {})}
 
 
 def _named(entry: Any, key: str) -> tuple[str, dict[str, Any]]:

@@ -32,7 +32,7 @@ _LARGEST = 1e18
 
 
 def collect(
-    report_dir: Path, *, fpga_part: str | None, synth_clk_period_ns: float
+    report_dir: Path, *, fpga_part: str | None, synth_clk_period_ns: float, simulated: bool = False
 ) -> tuple[BuildMetrics, list[str]]:
     """Read the metrics of a build.
 
@@ -41,12 +41,13 @@ def collect(
         fpga_part: part or device name that utilisation is relative to.
         synth_clk_period_ns: target clock period in ns: the clock unless synthesis reports an fmax, and what
             simulated cycles are turned into µs with.
+        simulated: whether the reports are made up; `sources` then say so of every figure in them.
 
     Returns:
         The metrics, and a warning for each report that cannot be used as it stands. A utilisation is `None`
         where the device has none of the resource, also when none is used: there is no fraction of nothing.
     """
-    reports = _Reports(report_dir)
+    reports = _Reports(report_dir, simulated)
     metrics = BuildMetrics()
     period = _usable_period(synth_clk_period_ns, reports)
     if period is not None:
@@ -90,10 +91,15 @@ class _Reports:
     """The reports of one build, each read once, and what was wrong with them."""
 
     folder: Path
+    simulated: bool = False
     notes: list[str] = field(default_factory=list)
     _documents: dict[str, Any] = field(default_factory=dict)
     _used: set[str] = field(default_factory=set)
     _faults: dict[str, dict[str, None]] = field(default_factory=dict)
+
+    def source(self, file: str, kind: str) -> str:
+        """Where a figure comes from, for a reader."""
+        return f"report/{file} ({'simulated' if self.simulated else kind})"
 
     def get(self, file: str) -> Any:
         """The report's content, `None` where it is missing or of no use."""
@@ -193,7 +199,7 @@ def _read(reports: _Reports, reading: Reading, period_ns: float | None) -> tuple
     ]
     if not values or (reading.in_cycles and period_ns is None):
         return None
-    figure, source = sum(values), f"report/{reading.file} ({reading.kind})"
+    figure, source = sum(values), reports.source(reading.file, reading.kind)
     if reading.in_cycles and period_ns is not None:
         return figure * period_ns / _NS_PER_US, source
     return _with_other_layers(reports, reading, figure, source)
@@ -209,7 +215,7 @@ def _with_other_layers(reports: _Reports, reading: Reading, figure: float, sourc
     if not missing:
         return figure, source
     rest = sum(number for layer in missing for number in reports.numbers(file, (layer, key)))
-    return figure + rest, f"{source}; other layers: report/{file} (estimate)"
+    return figure + rest, f"{source}; other layers: {reports.source(file, 'estimate')}"
 
 
 def _raw_figures(reports: _Reports) -> dict[str, Any]:
