@@ -4,6 +4,7 @@ The blueprint is the one named in pyproject.toml, or `blueprint=NAME`. Every con
 
     preprocess   pre_proc transforms         -> processed_model.onnx
     segment      steps shared with others    -> the store
+    estimate     FINN's estimates, where a build goes beyond them
     finn         FINN's steps                -> artifacts/, final_model.onnx, manifest.json
     metrics      FINN's reports              -> metrics.json
     analyze      post_proc analyses          -> postprocessing/*.json
@@ -15,6 +16,7 @@ from finnmake.tasks.generators import (
     DOIT_CONFIG,
     task_analyze,
     task_build,
+    task_estimate,
     task_finn,
     task_metrics,
     task_preprocess,

@@ -20,7 +20,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 #: What a user's clone holds besides the package.
 _PARTS = ("dodo.py", "pyproject.toml", "blueprints", "models", "plugins", "templates")
 
-_STEP_LINE = re.compile(r"^(\w+:\S+) +(\S+) +\d+\.\d\d s$")
+_STEP_LINE = re.compile(r"^(\w+:\S+) +(\S+) +\d+\.\d\d s(?: \(simulated\))?$")
 
 #: Files of a configuration that hold times or tell how its last run went.
 TIMED = ("build.log", "result.json")

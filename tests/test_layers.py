@@ -16,13 +16,14 @@ LAYERS = (
     "hashing",
     "settings",
     "blueprint",
-    "explore",
+    "exploration",
     "engine",
     "plugins",
     "backends",
     "runner",
     "report",
     "tasks",
+    "api",
 )
 
 #: Top-level module -> the layers that may import it.
@@ -52,6 +53,9 @@ HEAVY = (
     "jinja2",
     "pydantic",
     "rich",
+    "pandas",
+    "fastparquet",
+    "simpleeval",
 )
 
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -77,7 +77,7 @@ def test_git_lfs_pointer(project: Project) -> None:
         ("post_proc: []", "post_proc: [nothing_such]", [r"digits\.yaml:\d+:\d+", "nothing_such"]),
         ("xc7z020clg400-1,", "xc7z02clg400-1,", ["fpga_part", "xc7z02clg400-1", "xc7z020"]),
         ("backend: finn ", "backend: fin ", [r"digits\.yaml:\d+:\d+", "backend", "finn"]),
-        ("backend: finn ", "backend: mock ", [r"digits\.yaml:\d+:\d+", "backend", "finn"]),
+        ("backend: finn ", "backend: moc ", [r"digits\.yaml:\d+:\d+", "backend", "finn"]),
         ("../models/digits_mlp_w2a2.onnx", "../models/digits.onnx", [r"digits\.yaml:\d+:\d+", "digits.onnx"]),
     ],
 )
@@ -99,7 +99,7 @@ def test_blueprint_that_does_not_exist(project: Project) -> None:
 
 def test_variable_that_does_not_exist(project: Project) -> None:
     """Else the default blueprint would be built in place of the one meant."""
-    refused(project, "'bluprint'", "blueprint=NAME", task="bluprint=digits_cnn")
+    refused(project, "'bluprint'", "blueprint=…", task="bluprint=digits_cnn")
 
 
 def test_configuration_that_does_not_exist(project: Project) -> None:

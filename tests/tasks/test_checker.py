@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,10 +17,11 @@ from finnmake.tasks.checker import ContentChecker
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
-    """Call it to begin what is a new process to the checker."""
+    """Call it to begin what is a new run to the checker."""
 
     def begin() -> ContentChecker:
-        monkeypatch.setattr(module, "DIGESTS", FileDigests())
+        now = SimpleNamespace(digests=FileDigests())
+        monkeypatch.setattr(module, "workspace", lambda: now)
         return ContentChecker()
 
     yield begin

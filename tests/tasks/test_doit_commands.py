@@ -27,7 +27,7 @@ def all_built(tmp_path_factory: pytest.TempPathFactory, copy_of_built: Callable[
 def test_list_names_the_groups(built: Project) -> None:
     output = built.succeed("list").output
     found = [line.split()[0] for line in output.splitlines() if line.strip()]
-    assert found == ["analyze", "build", "finn", "metrics", "preprocess", "report", "segment"]
+    assert found == [*("analyze", "build", "estimate", "finn", "metrics", "preprocess", "report", "segment")]
 
 
 def test_list_all_tells_what_is_up_to_date(project: Project) -> None:

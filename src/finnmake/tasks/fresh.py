@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ def record(
     }
 
 
-def _signature_for(path: Path, sha: str | None, digests: FileDigests) -> Any:
+def _signature_for(path: str, sha: str | None, digests: FileDigests) -> Any:
     """The file's signature, where it still holds what was used: spares hashing it next time."""
     now, digest = digests.state(path)
     return now if digest == sha else None
@@ -78,6 +79,7 @@ def is_fresh(
     Args:
         paths: the store and the Python environment as steps see them: generated code holds their paths.
     """
+    root = str(project)  # joining text is quicker
     for path, (known, sha) in (kept["depends"] if kept else {}).items():
         if known is not None:
             digests.remember(path, tuple(known), sha)
@@ -85,30 +87,28 @@ def is_fresh(
         return False
     return (
         kept["paths"] in (None, paths)
-        and _same_outputs(kept["outputs"], project)
-        and all(
-            _same_file(name, known, sha, project, digests) for name, (known, sha) in kept["files"].items()
-        )
-        and all(digest_listing(absolute(name, project)) == was for name, was in kept["listings"].items())
-        and all(presence(absolute(name, project)) == was for name, was in kept["presence"].items())
+        and _same_outputs(kept["outputs"], root)
+        and all(_same_file(name, known, sha, root, digests) for name, (known, sha) in kept["files"].items())
+        and all(digest_listing(absolute(name, root)) == was for name, was in kept["listings"].items())
+        and all(presence(absolute(name, root)) == was for name, was in kept["presence"].items())
     )
 
 
-def _same_file(name: str, known: Any, sha: str | None, project: Path, digests: FileDigests) -> bool:
+def _same_file(name: str, known: Any, sha: str | None, project: str, digests: FileDigests) -> bool:
     path = absolute(name, project)
     if known is not None and sha is not None:
         digests.remember(path, tuple(known), sha)
     return digests.first(path)[1] == sha
 
 
-def _output(path: Path) -> list[int]:
+def _output(path: Path | str) -> list[int]:
     """The state of an output; another link to a blob changes the ctime of all, so links go without it."""
-    found = path.stat()
+    found = os.stat(path)
     size, mtime_ns, ctime_ns, inode = signature(found)
     return [size, mtime_ns, inode] if found.st_nlink > 1 else [size, mtime_ns, inode, ctime_ns]
 
 
-def _same_outputs(outputs: Mapping[str, Any], project: Path) -> bool:
+def _same_outputs(outputs: Mapping[str, Any], project: str) -> bool:
     """Whether every output is as the task left it: an output that somebody touched is made again."""
     for name, known in outputs.items():
         try:

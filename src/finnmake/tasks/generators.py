@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +12,13 @@ from doit.exceptions import InvalidDodoFile, TaskFailed
 
 from finnmake.engine.folders import remove_tree
 from finnmake.errors import FinnmakeError, from_os_error
-from finnmake.explore.tree import Segment
+from finnmake.exploration.tree import Segment
 from finnmake.hashing import digest_value
 from finnmake.records import BuildConfig
 from finnmake.runner.outputs import write_json
 from finnmake.tasks.checker import ContentChecker
 from finnmake.tasks.fresh import RECORD, is_fresh, record
+from finnmake.tasks.site import Site
 from finnmake.tasks.workspace import Workspace, workspace
 
 #: doit's own settings, taken over by dodo.py.
@@ -35,7 +37,7 @@ Task = dict[str, Any]
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 #: What the metrics come from besides the runner's own modules.
-_TABLES = (_PACKAGE / "records.py", _PACKAGE / "blueprint" / "finn_tables.json")
+_TABLES = ("records.py", "blueprint/finn_tables.json")
 
 
 @dataclass(frozen=True)
@@ -50,184 +52,175 @@ class Made:
 def task_preprocess() -> Iterator[Task]:
     """apply the pre_proc transforms to the model"""
     ws = workspace()
-    for config in ws.configs:
-        folder = _folder(ws, config)
-        targets = [folder / "model.onnx", folder / "processed_model.onnx"]
+    for site in ws.sites:
+        names = ("model.onnx", "processed_model.onnx")
 
-        def action(config: BuildConfig = config, targets: list[Path] = targets) -> Made:
-            return Made(ws.runner.preprocess(config), targets)
+        def action(site: Site = site, names: tuple[str, ...] = names) -> Made:
+            return Made(ws.runner.preprocess(site.config), site.paths(names))
 
-        yield _engine_task(ws, config, action, [ws.root / config.model_path, *_sources(ws, config)], targets)
+        yield _engine_task(ws, site, action, [site.model, *site.sources], site.files(names))
 
 
 def task_segment() -> Iterator[Task]:
     """run the steps that several configurations share"""
     ws = workspace()
-    by_id = {config.id: config for config in ws.configs}
-    for segment in ws.tree.segments:
-        first = by_id[ws.leader(segment)]
+    for segment in ws.segments:
+        site = ws.site(ws.leader(segment))
         target = ws.folder / "segments" / f"{segment.id}.json"
 
-        def action(segment: Segment = segment, first: BuildConfig = first, target: Path = target) -> Made:
-            done = ws.runner.segment(first, ws.depth(segment))
+        def action(site: Site, segment: Segment = segment, target: Path = target) -> Made:
+            ws.hooks.before_segment(segment)
+            done, error = ws.runner.segment(site.config, ws.depth(segment))
             keys = [outcome.key for outcome in done.outcomes] if done else []
             write_json(target, {**_described(segment), "action_keys": keys})
+            ws.hooks.after_segment(segment, error)
             return Made(done.reads if done else [], [target], done is not None)
 
-        files = [ws.root / first.model_path, *_sources(ws, first)]
-        task = _engine_task(ws, first, action, files, [target], digest_value("task", _described(segment)))
+        content = digest_value("task", _described(segment))
+
+        def run(task: Any, segment: Segment = segment, action: Any = action, content: str = content) -> Any:
+            site = ws.site(ws.leader(segment))  # only now it is known whom estimates have ruled out
+            return _guarded(ws, site.config, task.name, lambda: _record(ws, content, task, action(site)))
+
+        task = _task(ws, site, run, [site.model, *site.sources], [str(target)], content)
         above = [f"segment:{segment.parent_id}"] if segment.parent_id else []
         doc = f"{len(segment.steps)} steps on the way of {len(segment.config_ids)} configurations"
         yield {**task, "name": segment.id, "task_dep": above, "doc": doc}
 
 
+def task_estimate() -> Iterator[Task]:
+    """make the estimates of a configuration that goes on beyond them"""
+    ws = workspace()
+    modules = _modules(ws, "runner", *_TABLES)
+    for site in ws.sites:
+        depth = ws.estimates_at(site.config)
+        if depth is None:
+            continue
+        names = ("estimate.json",)
+
+        def action(site: Site = site, depth: int = depth, names: tuple[str, ...] = names) -> Made:
+            return Made(ws.runner.estimate(site.config, depth).reads, site.paths(names))
+
+        files = [site.file("processed_model.onnx"), *site.sources]
+        content = digest_value("task", [site.content, modules])
+        task = _engine_task(ws, site, action, files, site.files(names), content)
+        above = ws.segment_before(site.config, depth)
+        yield {**task, "task_dep": [f"segment:{above}"] if above else []}
+
+
 def task_finn() -> Iterator[Task]:
     """run FINN: reports, final model, manifest"""
     ws = workspace()
-    for config in ws.configs:
-        folder = _folder(ws, config)
+    for site in ws.sites:
         names = ("config.json", "final_model.onnx", "manifest.json", "build.log")
-        targets = [folder / name for name in names]
 
-        def action(
-            config: BuildConfig = config, folder: Path = folder, targets: list[Path] = targets
-        ) -> Made:
-            done = ws.runner.build(config)
-            artifacts = [folder / "artifacts" / name for name in done.placed]
-            return Made(done.reads, [*targets, *artifacts, *ws.runner.build_folders(done)])
+        def action(site: Site = site, names: tuple[str, ...] = names) -> Made:
+            done = ws.runner.build(site.config)
+            artifacts = [site.folder / "artifacts" / name for name in done.placed]
+            return Made(done.reads, [*site.paths(names), *artifacts, *ws.runner.build_folders(done)])
 
-        task = _engine_task(
-            ws, config, action, [folder / "processed_model.onnx", *_sources(ws, config)], targets
-        )
-        yield {**task, "task_dep": [f"segment:{ws.tree.leaves[config.id]}"]}
+        files = [site.file("processed_model.onnx"), *site.sources]
+        task = _engine_task(ws, site, action, files, site.files(names))
+        yield {**task, "task_dep": [f"segment:{ws.leaf(site.config)}"]}
 
 
 def task_metrics() -> Iterator[Task]:
     """read FINN's reports into metrics.json"""
     ws = workspace()
-    for config in ws.configs:
-        folder = _folder(ws, config)
-        yield _plain_task(
-            ws,
-            config,
-            ws.collect_metrics,
-            [folder / "manifest.json", folder / "config.json", *_modules("runner"), *_TABLES],
-            [folder / "metrics.json"],
-        )
+    modules = _modules(ws, "runner", *_TABLES)
+    for site in ws.sites:
+        files = site.files(("manifest.json", "config.json"))
+        yield _plain_task(ws, site, ws.collect_metrics, files, ("metrics.json",), modules)
 
 
 def task_analyze() -> Iterator[Task]:
     """run the post_proc analyses of the finished build"""
     ws = workspace()
-    for config in ws.configs:
-        folder = _folder(ws, config)
-        target = folder / "postprocessing" / "warnings.json"
+    for site in ws.sites:
 
-        def action(config: BuildConfig = config, target: Path = target) -> Made:
-            done = ws.runner.analyze(config)
-            return Made(done.reads, target.parent.glob("*.json"), done.whole)
+        def action(site: Site = site) -> Made:
+            done = ws.runner.analyze(site.config)
+            return Made(done.reads, (site.folder / "postprocessing").glob("*.json"), done.whole)
 
-        files = [folder / "manifest.json", folder / "metrics.json", *_sources(ws, config)]
-        yield _engine_task(ws, config, action, files, [target])
+        files = [*site.files(("manifest.json", "metrics.json")), *site.sources]
+        yield _engine_task(ws, site, action, files, site.files(("postprocessing/warnings.json",)))
 
 
 def task_report() -> Iterator[Task]:
     """write report.html from the JSON files"""
     ws = workspace()
-    template = ws.root / "templates" / "report.html.j2"
-    for config in ws.configs:
-        folder = _folder(ws, config)
-        names = ("manifest.json", "metrics.json", "config.json", "postprocessing/warnings.json")
-        yield _plain_task(
-            ws,
-            config,
-            ws.report,
-            [template, *_modules("report"), *(folder / name for name in names)],
-            [folder / "report.html"],
-        )
+    template = str(ws.root / "templates" / "report.html.j2")
+    modules = _modules(ws, "report")
+    names = ("manifest.json", "metrics.json", "config.json", "postprocessing/warnings.json")
+    for site in ws.sites:
+        files = [template, *site.files(names)]
+        yield _plain_task(ws, site, ws.report, files, ("report.html",), modules)
 
 
 def task_build() -> Iterator[Task]:
     """build a configuration, all the way to its report"""
     ws = workspace()
-    for config in ws.configs:
-        folder = _folder(ws, config)
-        names = ("manifest.json", "metrics.json", "report.html")
-        task = _plain_task(
-            ws,
-            config,
-            ws.finish,
-            [folder / name for name in names],
-            [folder / "result.json"],
-        )
-        yield {**task, "clean": [(remove_tree, [folder])], "doc": _described_config(config)}
+    modules = _modules(ws, "runner", *_TABLES)
+    for site in ws.sites:
+        files = site.files(("manifest.json", "metrics.json", "report.html"))
+        task = _plain_task(ws, site, ws.finish, files, ("result.json",), modules)
+        yield {**task, "clean": [(remove_tree, [site.folder])]}
 
 
-def _content(config: BuildConfig) -> str:
-    """All that config.json says: more than the content id, which leaves out what no step can read."""
-    return digest_value("task", config.to_dict())
-
-
-def _folder(ws: Workspace, config: BuildConfig) -> Path:
-    return ws.root / config.output_dir
-
-
-def _modules(package: str) -> list[Path]:
-    """Sources and tables of finnmake that a plain task uses: editing them makes its result stale."""
-    return sorted(path for path in (_PACKAGE / package).iterdir() if path.suffix in (".py", ".json"))
-
-
-def _sources(ws: Workspace, config: BuildConfig) -> list[Path]:
-    """The plugin files that the configuration names; what they import in turn is found by the trace."""
-    return ws.names.sources(config)
+def _modules(ws: Workspace, package: str, *others: str) -> str:
+    """Digest of finnmake's own sources and tables behind a task: editing them makes its result stale."""
+    files = [path for path in (_PACKAGE / package).iterdir() if path.suffix in (".py", ".json")]
+    files += [_PACKAGE / name for name in others]
+    return digest_value("modules", sorted([path.name, ws.digests.digest(path)] for path in files))
 
 
 def _engine_task(
     ws: Workspace,
-    config: BuildConfig,
+    site: Site,
     action: Callable[[], Made],
-    files: Iterable[Path],
-    targets: Iterable[Path],
-    content_id: str | None = None,
+    files: Iterable[str],
+    targets: Iterable[str],
+    content: str | None = None,
 ) -> Task:
     """A task whose action runs steps: fresh while everything that they read is the same.
 
     Args:
-        content_id: what the result stands for; the whole configuration where it is not given.
+        content: what the result stands for; the whole configuration where it is not given.
     """
-    content = content_id or _content(config)
+    stands_for = content or site.content
 
     def run(task: Any) -> Any:
-        return _guarded(ws, config, task.name, lambda: _record(ws, content, task, action()))
+        return _guarded(ws, site.config, task.name, lambda: _record(ws, stands_for, task, action()))
 
-    return _task(ws, config, run, files, targets, content)
+    return _task(ws, site, run, files, targets, stands_for)
 
 
 def _plain_task(
     ws: Workspace,
-    config: BuildConfig,
+    site: Site,
     action: Callable[[BuildConfig], Iterable[Mapping[str, Any]]],
-    files: Iterable[Path],
-    targets: Iterable[Path],
+    files: Iterable[str],
+    targets: tuple[str, ...],
+    modules: str,
 ) -> Task:
-    """A task over files alone."""
-    left = list(targets)
+    """A task over files alone, which finnmake's own `modules` do."""
+    content = digest_value("task", [site.content, modules])
 
     def run(task: Any) -> Any:
         def made() -> dict[str, Any]:
-            return _record(ws, _content(config), task, Made(list(action(config)), left))
+            return _record(ws, content, task, Made(list(action(site.config)), site.paths(targets)))
 
-        return _guarded(ws, config, task.name, made)
+        return _guarded(ws, site.config, task.name, made)
 
-    return _task(ws, config, run, files, left, _content(config))
+    return _task(ws, site, run, files, site.files(targets), content)
 
 
 def _task(
     ws: Workspace,
-    config: BuildConfig,
+    site: Site,
     run: Callable[[Any], Any],
-    files: Iterable[Path],
-    targets: Iterable[Path],
+    files: Iterable[str],
+    targets: Iterable[str],
     content: str,
 ) -> Task:
     def fresh(task: Any, values: Mapping[str, Any]) -> bool:
@@ -241,16 +234,23 @@ def _task(
             ws.digests.first(path)  # now that this says no, doit itself looks only after the action
         return False
 
+    vars(fresh)["__signature__"] = _FRESH  # doit asks every task; working it out takes long
     return {
-        "name": config.id,
+        "name": site.config.id,
         "actions": [run],
-        "file_dep": [str(path) for path in files],
-        "targets": [str(path) for path in targets],
+        "file_dep": list(files),
+        "targets": list(targets),
         "uptodate": [fresh],
         "clean": True,
         "io": {"capture": False},
-        "doc": _described_config(config),
+        "doc": site.doc,
     }
+
+
+#: The signature of `fresh` in `_task`.
+_FRESH = inspect.Signature(
+    [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in ("task", "values")]
+)
 
 
 def _record(ws: Workspace, content: str, task: Any, made: Made) -> dict[str, Any]:
@@ -270,24 +270,16 @@ def _record(ws: Workspace, content: str, task: Any, made: Made) -> dict[str, Any
 
 def _guarded(ws: Workspace, config: BuildConfig, name: str, made: Callable[[], dict[str, Any]]) -> Any:
     """What an action gives doit: its values, or a failure in words."""
+    ws.begin(config)
     with ws.screen.task(name):
         try:
             return made()
         except FinnmakeError as error:
-            ws.failed(config, error)
-            return TaskFailed(str(error))
+            return TaskFailed(ws.failed(config, error))
         except OSError as error:
-            failure = from_os_error(error)
-            ws.failed(config, failure)
-            return TaskFailed(str(failure))
+            return TaskFailed(ws.failed(config, from_os_error(error)))
 
 
 def _described(segment: Segment) -> dict[str, Any]:
-    return {"id": segment.id, "steps": list(segment.steps), "configurations": list(segment.config_ids)}
-
-
-def _described_config(config: BuildConfig) -> str:
-    """The values of a configuration in one line, for `doit list`."""
-    shown = ("fpga_part", "board", "synth_clk_period_ns", "target_fps")
-    values = [f"{name}={config.config_flags[name]}" for name in shown if name in config.config_flags]
-    return ", ".join(values)
+    """What a segment stands for; which configurations go through it changes nothing in its steps."""
+    return {"id": segment.id, "steps": list(segment.steps)}

@@ -3,58 +3,110 @@
 from __future__ import annotations
 
 import difflib
+import fnmatch
 import signal
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NoReturn
 
 from doit import doit_cmd
-from doit.cmd_base import DodoTaskLoader
+from doit.cmd_base import DodoTaskLoader, ModuleTaskLoader
 from doit.exceptions import InvalidCommand, InvalidDodoFile
 
-from finnmake.errors import FinnmakeError
-from finnmake.explore.configs import find_config
-from finnmake.tasks.workspace import workspace
+from finnmake.errors import BlueprintError, FinnmakeError
+from finnmake.exploration.configs import config_id, find_config
+from finnmake.exploration.selection import select
+from finnmake.tasks.workspace import Workspace, workspace
 
 #: What may be given on the command line as `name=value`.
-_VARIABLES = ("blueprint", "runtime")
+_VARIABLES = ("blueprint", "model", "runtime")
+
+#: Groups of tasks with one task a configuration.
+GROUPS = ("preprocess", "estimate", "finn", "metrics", "analyze", "report", "build")
 
 
-class Loader(DodoTaskLoader):  # type: ignore[misc]
-    """doit's loader of dodo.py, with errors as users can read them."""
+class _Errors:
+    """What both loaders do around doit's own loading: errors as users can read them."""
+
+    cmd_names: Sequence[str]
 
     def load_doit_config(self) -> dict[str, Any]:
-        """dodo.py's settings, and the file that holds the state of this blueprint's tasks."""
-        _check_variables(doit_cmd._CMDLINE_VARS or {})
+        """doit's settings, and the file that holds the state of this blueprint's tasks."""
+        check_variables(doit_cmd._CMDLINE_VARS or {})
         try:
             state = workspace().folder / ".doit.sqlite"
         except FinnmakeError as error:
             raise InvalidDodoFile(str(error)) from error
-        return {**super().load_doit_config(), "dep_file": str(state)}
+        found: dict[str, Any] = super().load_doit_config()  # type: ignore[misc]
+        return {**found, "dep_file": str(state)}
 
     def load_tasks(self, cmd: Any, pos_args: Sequence[str]) -> Any:
-        """The tasks of dodo.py. Raises InvalidDodoFile, InvalidCommand."""
+        """The tasks. Raises InvalidDodoFile, InvalidCommand."""
+        ws = workspace()
+        for name in pos_args:
+            if name in (self.cmd_names or ()):
+                raise InvalidCommand(f"{name} is a command\n  -> It comes first: doit {name} [options]")
         try:
-            workspace().asked = frozenset(name.partition(":")[2] for name in pos_args)
+            ws.asked = _configurations(ws, pos_args, GROUPS)
             if cmd.execute_tasks:
-                workspace().lock()
-                signal.signal(signal.SIGTERM, _interrupt)
-                _ = workspace().ground  # tells what is wrong with the container before anything runs
-            tasks = super().load_tasks(cmd, pos_args)
+                ws.lock()
+                for note in ws.space.notes:
+                    ws.screen.line(f"note: {note}")
+                _ = ws.ground  # tells what is wrong with the container before anything runs
+            tasks = super().load_tasks(cmd, pos_args)  # type: ignore[misc]
             _check_names(pos_args, [task.name for task in tasks])
         except FinnmakeError as error:
             raise InvalidDodoFile(str(error)) from error
         return tasks
 
 
+class Loader(_Errors, DodoTaskLoader):  # type: ignore[misc]
+    """The loader of dodo.py; from here on SIGTERM ends a run as Ctrl-C does."""
+
+    def load_tasks(self, cmd: Any, pos_args: Sequence[str]) -> Any:
+        """The tasks of dodo.py. Raises InvalidDodoFile, InvalidCommand."""
+        if cmd.execute_tasks:
+            signal.signal(signal.SIGTERM, _interrupt)
+        return super().load_tasks(cmd, pos_args)
+
+
+class ApiLoader(_Errors, ModuleTaskLoader):  # type: ignore[misc]
+    """The loader of finnmake's own tasks, without a dodo.py, for runs that Python code starts."""
+
+
+def _configurations(ws: Workspace, names: Sequence[str], groups: Collection[str]) -> tuple[str, ...] | None:
+    """The configurations that the command line names, where it names nothing else; otherwise None.
+
+    Raises BlueprintError for a pattern that fits none of those that are selected.
+    """
+    asked = [name.partition(":") for name in names]
+    if any(group not in groups or wanted in ("", "*") for group, _, wanted in asked):
+        return None
+    found: dict[str, None] = {}
+    for name, (_, _, wanted) in zip(names, asked, strict=True):
+        found.update(dict.fromkeys(_matching(ws, name, wanted) if "*" in wanted else [wanted]))
+    return tuple(found) or None
+
+
+def _matching(ws: Workspace, name: str, pattern: str) -> list[str]:
+    ids = [config_id(ws.space, position) for position in select(ws.space)]
+    found = fnmatch.filter(ids, pattern)
+    if not found:
+        raise BlueprintError(
+            f"{name} fits none of the {len(ids):,} configurations of {ws.space.name}",
+            cure=f"There are {ids[0]} to {ids[-1]}.",
+        )
+    return found
+
+
 def _interrupt(*_: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _check_variables(given: Iterable[str]) -> None:
+def check_variables(given: Iterable[str]) -> None:
     """Raise InvalidCommand for a mistyped `blueprint=NAME`: the default would be built in its place."""
     for name in given:
         if name not in _VARIABLES:
-            known = " and ".join(f"{each}=NAME" for each in _VARIABLES)
+            known = ", ".join(f"{each}=…" for each in _VARIABLES)
             raise InvalidCommand(f"there is no variable {name!r}\n  -> There are {known}.")
 
 
@@ -66,7 +118,7 @@ def _check_names(wanted: Sequence[str], known: Sequence[str]) -> None:
             continue
         near = [task for task in known if task.startswith(f"{group}:")]
         if near:
-            if group != "segment":
+            if group in GROUPS:
                 find_config(workspace().space, config_id)  # raises, and lists those that exist
             raise InvalidCommand(f"there is no {name!r}\n  -> there are {', '.join(near)}")
         close = difflib.get_close_matches(name, known, 3)

@@ -5,10 +5,16 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from finnmake.records import BuildConfig, BuildMetrics, BuildResult
+from finnmake.records import BuildConfig, BuildResult
+from finnmake.tasks.figures import figures, ranking_lines
+
+if TYPE_CHECKING:
+    from finnmake.exploration.results import ExplorationResult
 
 #: A step that takes longer than this (seconds) is announced while it runs.
 _PATIENCE = 2.0
@@ -26,17 +32,35 @@ class Screen:
         self.started = time.monotonic()
         #: Where FINN is loaded; empty for this machine as it is.
         self.place = ""
+        #: Whether the backend makes its results up: every line with one says so.
+        self.simulated = False
         #: Steps that ran.
         self.ran = 0
         self._built_of = 0
         self._ran_beside = 0
         self._reports: list[str] = []
+        self._expected = 0
+        self._ended = 0
 
     def line(self, text: str) -> None:
         """Write one line."""
         with self._lock:
             sys.stdout.write(text + "\n")
             sys.stdout.flush()
+
+    def expect(self, builds: int) -> None:
+        """So many builds will end: each says which one it is."""
+        self._expected = builds
+
+    @property
+    def owner(self) -> str:
+        """The configuration or segment of the task that this thread is about."""
+        return getattr(self._task, "name", "").partition(":")[2]
+
+    @property
+    def steps_ran(self) -> int:
+        """Steps on the way to final models that ran."""
+        return self.ran - self._ran_beside
 
     @contextmanager
     def task(self, name: str) -> Iterator[None]:
@@ -57,10 +81,10 @@ class Screen:
             self._loading = self._loading or first_load
             if event == "run":
                 self._running[task] = (name, time.monotonic())
-        if first_load:
+        if first_load and not self.simulated:
             self.line(f"loading FINN{self.place and ' '}{self.place}, once a run (2 to 8 s)")
         elif event == "done":
-            self.line(f"{task:<24} {name:<36} {seconds:8.2f} s")
+            self.line(f"{task:<24} {name:<36} {seconds:8.2f} s{self._mark}")
         elif event == "run":
             self._start_watch()
 
@@ -86,45 +110,47 @@ class Screen:
                 taken = time.monotonic() - since
                 if taken >= told.get((task, step), _PATIENCE):
                     told[task, step] = 2 * taken
-                    self.line(f"{task:<24} {step:<36} running, {taken:.0f} s so far")
+                    self.line(f"{task:<24} {step:<36} running, {taken:.0f} s so far{self._mark}")
 
     def result(self, config: BuildConfig, result: BuildResult) -> None:
         """How a build ended, with the figures that matter."""
-        self.line(f"{'build:' + config.id:<24} {figures(result.metrics)}")
+        self.line(f"{'build:' + config.id:<24} {figures(result.metrics)}{self._count_ended()}{self._mark}")
         self._reports.append(f"{config.output_dir}/report.html")
         for warning in result.warnings:
             self.line(f"{'':<24} warning: {warning}")
 
+    def skipped(self, config: BuildConfig, reason: str) -> None:
+        """A configuration that is not built further."""
+        self.line(f"{'build:' + config.id:<24} SKIPPED: {reason}{self._count_ended()}{self._mark}")
+
+    def _count_ended(self) -> str:
+        with self._lock:
+            self._ended += 1
+            return f"  ({self._ended} of {self._expected})" if self._expected else ""
+
+    def exploration(self, found: ExplorationResult, folder: Path, warnings: Sequence[str]) -> None:
+        """What an exploration came to: the best configurations, and where the tables are."""
+        for line in ranking_lines(found):
+            self.line(line)
+        for warning in (*found.warnings, *warnings):
+            self.line(f"warning: {warning}")
+        self.line(f"results: {folder}/ (results.csv, results.json, results.parquet){self._mark}")
+
     def summary(self, tasks: int, failures: int, unmet: int) -> None:
         """The last line of a run."""
         if not tasks and not failures:
-            self.line("nothing to do: everything is up to date")
+            self.line(f"nothing to do: everything is up to date{self._mark}")
             return
         if self._reports:
             others = len(self._reports) - 1
             self.line(f"report: {min(self._reports)}" + (f" and {others} more beside it" if others else ""))
-        shared = max(0, self._built_of - (self.ran - self._ran_beside))
+        shared = max(0, self._built_of - self.steps_ran)
         steps = "1 step" if self.ran == 1 else f"{self.ran} steps"
         text = f"{steps} ran, {shared} came from the store, {time.monotonic() - self.started:.1f} s"
         if failures:
             text = f"{failures} failed, {unmet} tasks not reached; {text}"
-        self.line(text)
+        self.line(text + self._mark)
 
-
-def figures(metrics: BuildMetrics | None) -> str:
-    """Metrics in one line; what is not known is left out."""
-    if metrics is None:
-        return "no metrics"
-    parts = [
-        _figure(metrics.throughput, "{:,.0f} inferences/s"),
-        _figure(metrics.latency, "{:,.2f} µs"),
-        _figure(metrics.clock_frequency, "{:.0f} MHz"),
-        _figure(metrics.lut_utilization, "LUT {:.1%}"),
-        _figure(metrics.bram_utilization, "BRAM {:.1%}"),
-        _figure(metrics.dsp_utilization, "DSP {:.1%}"),
-    ]
-    return "  ".join(part for part in parts if part)
-
-
-def _figure(value: float | None, form: str) -> str:
-    return "" if value is None else form.format(value)
+    @property
+    def _mark(self) -> str:
+        return " (simulated)" if self.simulated else ""

@@ -6,87 +6,83 @@ import atexit
 import fcntl
 import functools
 import os
-from collections.abc import Iterable
-from contextlib import suppress
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from doit import get_var
 
+from finnmake.backends import BACKENDS, Backend
 from finnmake.blueprint.loader import forge, resolve_blueprint
-from finnmake.blueprint.space import DesignSpace
-from finnmake.blueprint.tables import FinnCatalog
+from finnmake.blueprint.problems import BlueprintErrors
+from finnmake.blueprint.space import DesignSpace, entry_name
+from finnmake.engine.files import FileDigests
 from finnmake.engine.runtime import Places
 from finnmake.engine.runtime.choose import Ground, choose
 from finnmake.engine.store import Store, default_root
 from finnmake.engine.toolchain import Toolchain
-from finnmake.errors import FinnmakeError, Location, PluginError, WorkspaceError
-from finnmake.explore.configs import iter_configs
-from finnmake.explore.tree import ExecutionTree, Segment, execution_tree
+from finnmake.errors import FinnmakeError, Location, WorkspaceError
+from finnmake.exploration.configs import find_config, iter_configs
+from finnmake.exploration.hooks import ExplorationHook, Hooks
+from finnmake.exploration.selection import select
+from finnmake.exploration.tree import ExecutionTree, Segment, links, space_tree
 from finnmake.plugins.catalog import PluginCatalog
-from finnmake.records import BuildConfig
+from finnmake.records import BuildConfig, BuildResult, OutputStage
 from finnmake.runner import devices
 from finnmake.settings import Settings, read_settings
-from finnmake.tasks.checker import DIGESTS
+from finnmake.tasks.names import Names
 from finnmake.tasks.screen import Screen
+from finnmake.tasks.site import Site
 
 if TYPE_CHECKING:
-    from finnmake.engine.pool import WorkerPool
+    from finnmake.exploration.results import ExplorationResult
+    from finnmake.records import ModelInfo
     from finnmake.runner.build import BuildRunner, Reads
 
-#: The backend's adapter, which the worker imports.
-_ADAPTERS = {"finn": "finnmake.backends.finn"}
-
-
-class Names:
-    """Where the names in a blueprint lead: the project's plugins first, then FINN and QONNX."""
-
-    def __init__(self, plugins: PluginCatalog) -> None:
-        self.plugins = plugins
-        self._finn = FinnCatalog()
-
-    def find(self, kind: str, name: str) -> str | None:
-        """The target `module:attribute`, or None. Raises PluginError for a plugin that hides FINN's name."""
-        own, theirs = self.plugins.find(kind, name), self._finn.find(kind, name)
-        if own is not None and theirs is not None and "." not in name:
-            raise PluginError(
-                f"the plugin {name!r} has the name of FINN's own {theirs}",
-                where=Location(path=self.plugins.source(name)),
-                cure="Rename the plugin.",
-            )
-        if own is not None or theirs is not None:
-            return own or theirs
-        for error in self.plugins.broken():
-            raise error
-        return None
-
-    def names(self, kind: str) -> Iterable[str]:
-        """All names of that kind."""
-        return [*self.plugins.names(kind), *self._finn.names(kind)]
-
-    def sources(self, config: BuildConfig) -> list[Path]:
-        """The plugin files whose names the configuration uses."""
-        entries = [
-            *config.build_steps,
-            *(name for stage in config.transforms_by_stage.values() for name in stage),
-        ]
-        names = (
-            entry if isinstance(entry, str) else entry.get("name") or entry.get("step") for entry in entries
-        )
-        found = (self.plugins.source(name) for name in names if name)
-        return sorted({path for path in found if path is not None})
+#: The step that writes FINN's estimates.
+ESTIMATE_STEP = "step_generate_estimate_reports"
 
 
 class Workspace:
-    """One project folder with one blueprint."""
+    """One project folder with one blueprint, for one run.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        root: the project's folder.
+        space: the design space; None for the blueprint that the command line or pyproject.toml names.
+        runtime: where steps run; None for what the command line or the settings say.
+        hooks: told what happens.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        space: DesignSpace | None = None,
+        runtime: str | None = None,
+        hooks: Sequence[ExplorationHook] = (),
+    ) -> None:
         self.root = root
         self.screen = Screen()
-        self.digests = DIGESTS
-        #: Configurations named on the command line.
-        self.asked: frozenset[str] = frozenset()
+        self.digests = FileDigests()
+        self.hooks = Hooks(hooks)
+        #: Configurations named on the command line, where it names nothing else: the others are not loaded.
+        self.asked: tuple[str, ...] | None = None
+        #: Configuration id -> what became of it in this run; ids of those that needed no run.
+        self.results: dict[str, BuildResult] = {}
+        self.up_to_date: set[str] = set()
+        #: Ids of configurations that estimates have ruled out: they run nothing for others.
+        self.ruled_out: set[str] = set()
+        #: What an exploration came to.
+        self.exploration: ExplorationResult | None = None
+        self._given = space
+        self._runtime = runtime
+        self._begun: set[str] = set()
+        self._lock = threading.Lock()
         self._lock_file: Any = None
+        self._open: tuple[Any, Any] | None = None
 
     @functools.cached_property
     def settings(self) -> Settings:
@@ -106,6 +102,11 @@ class Workspace:
     @functools.cached_property
     def space(self) -> DesignSpace:
         """The blueprint asked for (`doit blueprint=NAME`), else the one named in pyproject.toml."""
+        space = self._given or self._asked_for()
+        self.screen.simulated = BACKENDS[space.backend].simulated
+        return space
+
+    def _asked_for(self) -> DesignSpace:
         wanted = get_var("blueprint") or self.settings.blueprint
         if not wanted:
             raise WorkspaceError(
@@ -113,26 +114,103 @@ class Workspace:
                 where=Location(path=self.root / "pyproject.toml", key="tool.finnmake.blueprint"),
                 cure="Name one there, or give it: doit blueprint=NAME build:config_001",
             )
-        path = resolve_blueprint(wanted, self.root)
-        return forge(path, self.root, known=self.names, known_parts=devices, backends=tuple(_ADAPTERS))
+        return self.forge(wanted, get_var("model"))
+
+    def forge(self, blueprint: str, model: str | None) -> DesignSpace:
+        """The design space of a blueprint, by name or path; `model` takes the place of its own."""
+        return forge(
+            resolve_blueprint(blueprint, self.root),
+            self.root,
+            known=self.names,
+            known_parts=devices,
+            backends=tuple(BACKENDS),
+            model=model,
+            variables=self.settings.variables,
+            read_model=_read_model,
+        )
+
+    @property
+    def backend(self) -> Backend:
+        """The backend that the blueprint asks for."""
+        return BACKENDS[self.space.backend]
+
+    @functools.cached_property
+    def selection(self) -> Sequence[int]:
+        """The positions of the configurations that `search` in the blueprint selects, and of those asked for.
+
+        Raises ValidationError for a space that is too large or empty.
+        """
+        errors = self.space.validate()
+        if errors:
+            raise errors[0] if len(errors) == 1 else BlueprintErrors(errors)
+        chosen = select(self.space)
+        asked = [find_config(self.space, each).combination_index for each in self.asked or ()]
+        missing = [position for position in asked if position not in chosen]
+        return sorted([*chosen, *missing]) if missing else chosen
 
     @functools.cached_property
     def configs(self) -> list[BuildConfig]:
-        """The configurations of the blueprint, in order."""
-        return list(iter_configs(self.space))
+        """The configurations that this run is about, in order: those asked for, else all selected."""
+        if self.asked is not None:
+            return [find_config(self.space, each) for each in self.asked]
+        return list(iter_configs(self.space, self.selection))
+
+    @functools.cached_property
+    def sites(self) -> list[Site]:
+        """The places of these configurations."""
+        return [Site.of(config, self.root, self.names.sources(config)) for config in self.configs]
+
+    def site(self, config_id: str) -> Site:
+        """The place of a configuration that this run is about."""
+        return self._sites[config_id]
+
+    @functools.cached_property
+    def _sites(self) -> dict[str, Site]:
+        return {site.config.id: site for site in self.sites}
 
     @functools.cached_property
     def tree(self) -> ExecutionTree:
-        """The configurations as a prefix tree."""
-        return execution_tree(self.configs)
+        """All selected configurations as a prefix tree."""
+        return space_tree(self.space, self.selection)
+
+    def leaf(self, config: BuildConfig) -> str:
+        """The id of the segment that a configuration's chain ends with."""
+        return self.tree.leaves[config.id]
+
+    @functools.cached_property
+    def segments(self) -> list[Segment]:
+        """The segments on the way of the configurations that this run is about."""
+        if self.asked is None:
+            return list(self.tree.segments)
+        paths = (self.tree.path_to(self.leaf(config)) for config in self.configs)
+        return list({segment.id: segment for path in paths for segment in path}.values())
 
     def leader(self, segment: Segment) -> str:
-        """The configuration that runs a segment's steps for the others: one of those asked for, if any is."""
-        return next((each for each in segment.config_ids if each in self.asked), segment.config_ids[0])
+        """The configuration that runs a segment's steps for the others: the first that this run builds."""
+        if self.asked is None:
+            return next(each for each in segment.config_ids if each not in self.ruled_out)
+        mine = set(segment.config_ids)
+        return next(config.id for config in self.configs if config.id in mine)
+
+    def segment_before(self, config: BuildConfig, depth: int) -> str | None:
+        """The id of the last segment on a configuration's way that ends within its first `depth` steps."""
+        path = self.tree.path_to(self.leaf(config))
+        ends = accumulate(len(segment.steps) for segment in path)
+        within = [segment.id for segment, end in zip(path, ends, strict=True) if end <= depth]
+        return within[-1] if within else None
 
     def depth(self, segment: Segment) -> int:
         """How many steps lead from the model to the end of a segment."""
         return sum(len(each.steps) for each in self.tree.path_to(segment.id))
+
+    def estimates_at(self, config: BuildConfig) -> int | None:
+        """After how many steps there are estimates, where a build goes on beyond them; otherwise None."""
+        if config.global_config["output_stage"] == OutputStage.ESTIMATES.value:
+            return None
+        chain = [entry_name(entry) for _, entry in links(config)]
+        if ESTIMATE_STEP not in chain[:-1]:
+            return None
+        return chain.index(ESTIMATE_STEP) + 1
 
     @property
     def folder(self) -> Path:
@@ -142,13 +220,13 @@ class Workspace:
     @functools.cached_property
     def ground(self) -> Ground:
         """Where the steps run, and the toolchain that they find there. Raises FinnmakeError."""
-        asked = get_var("runtime") or os.environ.get("FINNMAKE_RUNTIME")
+        asked = self._runtime or get_var("runtime") or os.environ.get("FINNMAKE_RUNTIME")
         return choose(asked, self.settings, self.root, default_root(), self.digests, self.screen.line)
 
     @functools.cached_property
     def toolchain(self) -> Toolchain:
         """The toolchain identity."""
-        return self.ground.toolchain
+        return self.ground.toolchain.for_backend(self.backend.adapter, self.digests)
 
     @functools.cached_property
     def places(self) -> Places:
@@ -167,14 +245,14 @@ class Workspace:
         from finnmake.engine.pool import PoolSettings, WorkerPool
         from finnmake.engine.processes import owner_name
         from finnmake.engine.realize import Engine
-        from finnmake.runner.build import BuildRunner
+        from finnmake.runner.factory import create_build_runner_factory
 
         self.screen.place = self.ground.runtime.described
         store = Store(self.places.store).open()
         store.sweep()
         pool = WorkerPool(
             PoolSettings(
-                _ADAPTERS[self.space.backend],
+                self.backend.adapter,
                 self.places,
                 self.ground.environment,
                 self.ground.tools,
@@ -182,9 +260,29 @@ class Workspace:
             ),
             self.ground.runtime,
         )
-        atexit.register(_close, pool, store)
+        self._open = pool, store
+        atexit.register(self.close)
         engine = Engine(store, pool, self.root, self.toolchain, self.digests)
-        return BuildRunner(engine, self.root, self.names, self._render, self.screen.step)
+        make = create_build_runner_factory(self.backend.name)
+        return make(engine, self.root, self.names, self._render, self._listen)
+
+    def close(self) -> None:
+        """End the worker, sweep up what a run that was stopped has in the store, and let go of the lock."""
+        pool, store = self._open or (None, None)
+        self._open = None
+        if pool is not None and store is not None:
+            pool.close()
+            with suppress(OSError):
+                store.sweep(os.getpid())
+        if self._lock_file is not None:
+            self._lock_file.close()
+            self._lock_file = None
+        atexit.unregister(self.close)
+
+    def _listen(self, step: str, event: str, seconds: float) -> None:
+        """The engine tells of a step."""
+        self.screen.step(step, event, seconds)
+        self.hooks.on_step(self.screen.owner, step, event, seconds)
 
     def _render(self, folder: Path) -> str:
         from finnmake.report.html import render
@@ -200,15 +298,37 @@ class Workspace:
         """Write report.html; gives what it shows besides its dependencies."""
         return self.runner.report(config)
 
+    def begin(self, config: BuildConfig) -> None:
+        """A task of a configuration starts: its build is not up to date."""
+        with self._lock:
+            known = config.id in self._begun
+            self._begun.add(config.id)
+        if not known:
+            self.hooks.before_build(config)
+
+    def began(self, config_id: str) -> bool:
+        """Whether any task of a configuration was executed."""
+        return config_id in self._begun
+
     def finish(self, config: BuildConfig) -> list[Reads]:
         """Write result.json and say how the build ended."""
-        self.screen.result(config, self.runner.finish(config))
+        result = self.runner.finish(config)
+        self._ended(config, result)
+        self.screen.result(config, result)
         return []
 
-    def failed(self, config: BuildConfig, error: FinnmakeError) -> None:
-        """Write result.json for a build that failed, as far as the disk allows."""
+    def failed(self, config: BuildConfig, error: FinnmakeError) -> str:
+        """Write result.json for a build that failed, as far as the disk allows; gives the words for it."""
         with suppress(OSError, FinnmakeError):
-            self.runner.fail(config, error)
+            result = self.runner.fail(config, error)
+            if config.id not in self.results:
+                self._ended(config, result)
+            return result.error_message or str(error)
+        return str(error)
+
+    def _ended(self, config: BuildConfig, result: BuildResult) -> None:
+        self.results[config.id] = result
+        self.hooks.after_build(config, result)
 
     def lock(self) -> None:
         """Hold the workspace until this process ends. Raises WorkspaceError where another run holds it."""
@@ -230,14 +350,35 @@ class Workspace:
         self._lock_file.flush()
 
 
-def _close(pool: WorkerPool, store: Store) -> None:
-    """End the worker, and remove what a run that was stopped has in the store's `tmp`."""
-    pool.close()
-    with suppress(OSError):
-        store.sweep(os.getpid())
+def _read_model(path: Path) -> ModelInfo:
+    from finnmake.backends.model_info import read_model_info
+
+    return read_model_info(path)
+
+
+_current: list[Workspace] = []
+
+#: doit and its tasks know one workspace at a time: a second run in this process waits for the first.
+_one_at_a_time = threading.RLock()
+
+
+@contextmanager
+def using(ws: Workspace) -> Iterator[Workspace]:
+    """Make `ws` the workspace of the tasks, for a run that Python code starts."""
+    with _one_at_a_time:
+        _current.append(ws)
+        try:
+            yield ws
+        finally:
+            _current.remove(ws)
+            ws.close()
+
+
+def workspace() -> Workspace:
+    """The workspace of this run: that of `using`, else of the current folder, where dodo.py lies."""
+    return _current[-1] if _current else _here()
 
 
 @functools.cache
-def workspace() -> Workspace:
-    """The workspace of the current folder, which is where dodo.py lies."""
+def _here() -> Workspace:
     return Workspace(Path.cwd().resolve())

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finnmake.explore.tree import ExecutionTree, Segment, chain, execution_tree, segments
+from finnmake.blueprint.space import DesignSpace
+from finnmake.exploration.configs import allowed_positions, config_ids, iter_configs
+from finnmake.exploration.tree import ExecutionTree, Segment, chain, execution_tree, segments, space_tree
+from finnmake.hashing import canonical_json
 from finnmake.records import BuildConfig
+from tests.exploration.spaces import fields, random_spaces, space_of, steps, transforms
 
 
 def config(
@@ -96,6 +100,7 @@ forests = chains.map(
 )
 
 
+@settings(deadline=None)
 @given(forests)
 def test_the_segments_to_the_leaf_are_the_chain(configs: list[BuildConfig]) -> None:
     tree = execution_tree(configs)
@@ -106,6 +111,7 @@ def test_the_segments_to_the_leaf_are_the_chain(configs: list[BuildConfig]) -> N
         assert {segment.model_path for segment in path} == {entry.model_path}
 
 
+@settings(deadline=None)
 @given(forests)
 def test_a_configuration_is_below_the_segments_of_its_path_only(configs: list[BuildConfig]) -> None:
     tree = execution_tree(configs)
@@ -114,6 +120,7 @@ def test_a_configuration_is_below_the_segments_of_its_path_only(configs: list[Bu
         assert below == tree.path_to(tree.leaves[entry.id])
 
 
+@settings(deadline=None)
 @given(forests)
 def test_no_prefix_appears_twice(configs: list[BuildConfig]) -> None:
     tree = execution_tree(configs)
@@ -126,6 +133,7 @@ def test_no_prefix_appears_twice(configs: list[BuildConfig]) -> None:
         assert len(set(first)) == len(first)
 
 
+@settings(deadline=None)
 @given(forests)
 def test_a_segment_goes_on_as_far_as_it_can(configs: list[BuildConfig]) -> None:
     tree = execution_tree(configs)
@@ -135,9 +143,74 @@ def test_a_segment_goes_on_as_far_as_it_can(configs: list[BuildConfig]) -> None:
         assert segment.id in ends or len(children) > 1
 
 
+@settings(deadline=None)
 @given(forests)
 def test_a_parent_stands_before_its_children(configs: list[BuildConfig]) -> None:
     seen: set[str | None] = {None}
     for segment in segments(configs):
         assert segment.parent_id in seen
         seen.add(segment.id)
+
+
+@settings(deadline=None)
+@given(forests)
+def test_every_prefix_is_in_the_tree_exactly_once(configs: list[BuildConfig]) -> None:
+    tree = execution_tree(configs)
+    prefixes = {
+        canonical_json([entry.model_path, chain(entry)[:length]])
+        for entry in configs
+        for length in range(1, len(chain(entry)) + 1)
+    }
+    found = [
+        canonical_json([segment.model_path, [*before, *segment.steps[:length]]])
+        for segment in tree.segments
+        for before in [[step for above in tree.path_to(segment.id)[:-1] for step in above.steps]]
+        for length in range(1, len(segment.steps) + 1)
+    ]
+    assert sorted(found) == sorted(prefixes)
+    assert tree.entries == len(prefixes)
+    assert tree.entries_unshared == sum(len(chain(entry)) for entry in configs)
+
+
+@settings(deadline=None)
+@given(random_spaces())
+def test_the_tree_of_a_space_is_that_of_its_configurations(space: DesignSpace) -> None:
+    tree = space_tree(space, allowed_positions(space))
+    assert tree == execution_tree(iter_configs(space))
+    assert sorted(tree.leaves) == sorted(config_ids(space))
+
+
+@settings(deadline=None)
+@given(random_spaces(constrained=False), st.data())
+def test_a_leaf_keeps_its_id_whatever_else_is_built(space: DesignSpace, data: st.DataObject) -> None:
+    some = sorted(data.draw(st.sets(st.integers(0, space.size - 1))))
+    whole = space_tree(space, range(space.size))
+    for config_id, leaf in space_tree(space, some).leaves.items():
+        assert leaf == whole.leaves[config_id]
+
+
+def test_what_a_branch_below_a_shared_prefix_builds_is_all_of_its_children() -> None:
+    space = space_of(
+        [
+            *fields({"target_fps": [1, 2]}),
+            *transforms("pre_proc", [["t"]]),
+            *steps([["a"]], [["b"], ["c"], []], [["d"]]),
+        ]
+    )
+    tree = space_tree(space, range(space.size))
+    assert shapes(list(tree.segments)) == [
+        (("t", "a"), tuple(f"config_{n:03d}" for n in range(1, 7))),
+        (("b", "d"), ("config_001", "config_004")),
+        (("c", "d"), ("config_002", "config_005")),
+        (("d",), ("config_003", "config_006")),
+    ]
+    assert (tree.entries, tree.entries_unshared) == (7, 22)
+    assert tree.sharing == 1 - 7 / 22
+
+
+def test_a_named_stage_stands_where_the_steps_say() -> None:
+    space = space_of(
+        [*transforms("late", [["x"], ["y"]]), *steps([["a"]], [[{"stage": "late"}]], [["b"]])],
+        stages=("pre_proc", "late", "post_proc"),
+    )
+    assert [chain(entry) for entry in iter_configs(space)] == [("a", "x", "b"), ("a", "y", "b")]

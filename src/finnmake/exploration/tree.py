@@ -6,11 +6,13 @@ Values of configuration fields are not part of the tree: which of them a step re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
+from finnmake.blueprint.space import STEP, TRANSFORM, DesignSpace
+from finnmake.exploration.configs import config_id, iter_configs
 from finnmake.hashing import canonical_json, digest_value
 from finnmake.records import BuildConfig
 
@@ -18,7 +20,7 @@ from finnmake.records import BuildConfig
 _ID_DIGITS = 12
 
 #: The stage of transforms that runs before the steps.
-_BEFORE_STEPS = "pre_proc"
+BEFORE_STEPS = "pre_proc"
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,15 @@ class Segment:
     steps: tuple[Any, ...]
     config_ids: tuple[str, ...]
 
+    def to_dict(self) -> dict[str, Any]:
+        """The record as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Segment:
+        """The record again, from what `to_dict` gave, through JSON too."""
+        return cls(**{**data, "steps": tuple(data["steps"]), "config_ids": tuple(data["config_ids"])})
+
 
 @dataclass(frozen=True)
 class ExecutionTree:
@@ -57,6 +68,25 @@ class ExecutionTree:
         """Segment id -> segment."""
         return {segment.id: segment for segment in self.segments}
 
+    @property
+    def entries(self) -> int:
+        """Steps and transforms of the tree, each prefix once."""
+        return sum(len(segment.steps) for segment in self.segments)
+
+    @cached_property
+    def entries_unshared(self) -> int:
+        """Steps and transforms of all configurations, as if each were built by itself."""
+        return sum(len(segment.steps) * len(segment.config_ids) for segment in self.segments)
+
+    @property
+    def sharing(self) -> float:
+        """The part of all steps, 0 to 1, that need not run as another configuration has the same prefix.
+
+        What configurations share beyond that, as no step before read the fields that differ, is known only
+        when the steps have run.
+        """
+        return 1 - self.entries / self.entries_unshared if self.entries_unshared else 0.0
+
     def path_to(self, segment_id: str) -> list[Segment]:
         """The segments from a root to this one, root first. Raises KeyError for an unknown id."""
         path = []
@@ -66,10 +96,33 @@ class ExecutionTree:
             above = path[-1].parent_id
         return path[::-1]
 
+    def to_dict(self) -> dict[str, Any]:
+        """The record as JSON values."""
+        return {"segments": [segment.to_dict() for segment in self.segments], "leaves": dict(self.leaves)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> ExecutionTree:
+        """The record again, from what `to_dict` gave, through JSON too."""
+        return cls(tuple(Segment.from_dict(each) for each in data["segments"]), dict(data["leaves"]))
+
+
+def links(config: BuildConfig) -> Iterator[tuple[str, Any]]:
+    """(kind, entry) of everything that makes a configuration's final model out of its model, in order.
+
+    A stage of transforms between `pre_proc` and `post_proc` stands where the steps name it.
+    """
+    stages = config.transforms_by_stage
+    yield from (("transform", entry) for entry in stages.get(BEFORE_STEPS, []))
+    for entry in config.build_steps:
+        if isinstance(entry, Mapping) and "stage" in entry:
+            yield from (("transform", each) for each in stages[entry["stage"]])
+        else:
+            yield "step", entry
+
 
 def chain(config: BuildConfig) -> tuple[Any, ...]:
-    """Everything that makes a configuration's final model out of its model, in order."""
-    return (*config.transforms_by_stage.get(_BEFORE_STEPS, []), *config.build_steps)
+    """The entries of `links`."""
+    return tuple(entry for _, entry in links(config))
 
 
 def segments(configs: Iterable[BuildConfig]) -> list[Segment]:
@@ -79,9 +132,39 @@ def segments(configs: Iterable[BuildConfig]) -> list[Segment]:
 
 def execution_tree(configs: Iterable[BuildConfig]) -> ExecutionTree:
     """The prefix tree of the configurations; their ids must differ."""
+    return _tree(_Branch(config.model_path, chain(config), (config.id,)) for config in configs)
+
+
+def space_tree(space: DesignSpace, positions: Iterable[int]) -> ExecutionTree:
+    """The prefix tree of the configurations at some positions of the space.
+
+    Configurations that differ in fields and kernels alone have one chain, which is made once.
+    """
+    slots = space.hw_compiler_space.slots
+    shaping = [at for at, slot in enumerate(slots) if slot.is_axis and slot.kind in (STEP, TRANSFORM)]
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for position in positions:
+        groups.setdefault(space.hw_compiler_space.choices(position, shaping), []).append(position)
+    firsts = iter_configs(space, [members[0] for members in groups.values()])
+    return _tree(
+        _Branch(space.model_path, chain(first), tuple(config_id(space, position) for position in members))
+        for first, members in zip(firsts, groups.values(), strict=True)
+    )
+
+
+@dataclass(frozen=True)
+class _Branch:
+    """A chain and the configurations that have it."""
+
+    model_path: str
+    chain: tuple[Any, ...]
+    config_ids: tuple[str, ...]
+
+
+def _tree(branches: Iterable[_Branch]) -> ExecutionTree:
     found: list[Segment] = []
     leaves: dict[str, str] = {}
-    for model_path, root in _grow(configs).items():
+    for model_path, root in _grow(branches).items():
         for segment, ending in _cut(model_path, root):
             found.append(segment)
             leaves.update(dict.fromkeys(ending, segment.id))
@@ -104,16 +187,16 @@ class _Node:
         return self.children[key][1]
 
 
-def _grow(configs: Iterable[BuildConfig]) -> dict[str, _Node]:
+def _grow(branches: Iterable[_Branch]) -> dict[str, _Node]:
     """Model -> root of its tree, one entry a node."""
     roots: dict[str, _Node] = {}
-    for config in configs:
-        node = roots.setdefault(config.model_path, _Node())
-        node.through.append(config.id)
-        for entry in chain(config):
+    for branch in branches:
+        node = roots.setdefault(branch.model_path, _Node())
+        node.through.extend(branch.config_ids)
+        for entry in branch.chain:
             node = node.child(entry)
-            node.through.append(config.id)
-        node.ending.append(config.id)
+            node.through.extend(branch.config_ids)
+        node.ending.extend(branch.config_ids)
     return roots
 
 
@@ -125,7 +208,8 @@ def _cut(model_path: str, root: _Node) -> Iterator[tuple[Segment, list[str]]]:
         steps, end = _follow(run, start)
         path = (*before, *steps)
         if steps or end.ending:
-            segment = Segment(_segment_id(model_path, path), parent_id, model_path, steps, tuple(end.through))
+            through = tuple(sorted(end.through))
+            segment = Segment(_segment_id(model_path, path), parent_id, model_path, steps, through)
             parent_id = segment.id
             yield segment, end.ending
         waiting.extend((parent_id, path, (entry,), node) for entry, node in reversed(end.children.values()))

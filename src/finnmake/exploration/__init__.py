@@ -1,0 +1,1 @@
+"""The design space as configurations: enumeration, identity, execution tree, ranking, results and hooks."""

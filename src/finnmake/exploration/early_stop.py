@@ -1,0 +1,72 @@
+"""What estimates rule out before the long stages: configurations that break a limit or are dominated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from finnmake.blueprint.expressions import Expression
+from finnmake.exploration.ranking import METRICS, dominates, metric_value, pareto_set
+from finnmake.records import BuildMetrics
+
+
+def rule_out(
+    estimates: Mapping[str, BuildMetrics],
+    objectives: Sequence[tuple[str, str]],
+    limits: Iterable[Expression],
+) -> dict[str, str]:
+    """Configuration id -> why it is not worth building further.
+
+    Args:
+        estimates: configuration id -> its metrics as far as estimates tell them.
+        objectives: (metric, `max` or `min`); those that no estimate knows rule nothing out.
+        limits: over metrics; one that names a metric that is not known yet rules nothing out.
+    """
+    reasons: dict[str, str] = {}
+    limits = tuple(limits)
+    for config_id, metrics in estimates.items():
+        broken = next((limit for limit in limits if _breaks(limit, metrics)), None)
+        if broken is not None:
+            reasons[config_id] = f"its estimates break the limit {broken.text} ({_shown(broken, metrics)})"
+    left = [config_id for config_id in estimates if config_id not in reasons]
+    return {**reasons, **_dominated({each: estimates[each] for each in left}, objectives)}
+
+
+def broken_limits(limits: Iterable[str], metrics: BuildMetrics) -> list[str]:
+    """A sentence for each limit (as written) that metrics break; what is not known breaks nothing."""
+    return [
+        f"breaks the limit {limit.text} ({_shown(limit, metrics)})"
+        for limit in map(Expression, limits)
+        if _breaks(limit, metrics)
+    ]
+
+
+def _shown(limit: Expression, metrics: BuildMetrics) -> str:
+    return ", ".join(f"{name} = {metric_value(metrics, name):.4g}" for name in sorted(limit.names))
+
+
+def _breaks(limit: Expression, metrics: BuildMetrics) -> bool:
+    values = {name: metric_value(metrics, name) for name in METRICS}
+    return all(values[name] is not None for name in limit.names) and not limit.holds(values)
+
+
+def _dominated(
+    estimates: Mapping[str, BuildMetrics], objectives: Sequence[tuple[str, str]]
+) -> dict[str, str]:
+    known = [
+        (name, sense)
+        for name, sense in objectives
+        if any(metric_value(metrics, name) is not None for metrics in estimates.values())
+    ]
+    if not known:
+        return {}
+    senses = [sense for _, sense in known]
+    ids = list(estimates)
+    points = [[metric_value(estimates[each], name) for name, _ in known] for each in ids]
+    best = pareto_set(points, senses)
+    reasons = {}
+    for at, config_id in enumerate(ids):
+        better = next((other for other in best if dominates(points[other], points[at], senses)), None)
+        if better is not None:
+            names = ", ".join(name for name, _ in known)
+            reasons[config_id] = f"its estimates are dominated by those of {ids[better]} ({names})"
+    return reasons

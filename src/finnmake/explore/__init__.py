@@ -1,1 +1,0 @@
-"""The design space as configurations: enumeration, identity, execution tree."""

@@ -1,0 +1,111 @@
+"""What the commands that show the design space have in common: they build nothing and change nothing."""
+
+from __future__ import annotations
+
+import getopt
+import io
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from doit import doit_cmd
+from doit.cmd_base import Command
+
+from finnmake.errors import FinnmakeError, ToolError, WorkspaceError
+from finnmake.exploration.drawing import Detail
+from finnmake.tasks.loader import check_variables
+
+#: Exit codes: done; the answer is no, or a tool failed; the command or the project is wrong.
+DONE, FAILED, WRONG = 0, 1, 3
+
+#: Columns, where the output is no terminal.
+_WIDTH = 110
+
+HELP = {"name": "help", "long": "help", "type": bool, "default": False, "help": "say this"}
+
+#: Options of those that draw the tree.
+DETAIL = (
+    {
+        "name": "all",
+        "long": "all",
+        "type": bool,
+        "default": False,
+        "help": "leave nothing out: all branches, all steps and all ids of configurations",
+    },
+    {
+        "name": "depth",
+        "long": "depth",
+        "type": str,
+        "default": "",
+        "metavar": "N",
+        "help": "only N segments down from the model",
+    },
+)
+
+
+class SpaceCommand(Command):  # type: ignore[misc]
+    """A command that shows something of the design space."""
+
+    def parse_execute(self, in_args: list[str]) -> int:
+        """Parse the arguments and run; what doit cannot parse is refused in words."""
+        try:
+            getopt.getopt(in_args, self.cmdparser.get_short(), self.cmdparser.get_long())
+        except getopt.GetoptError as error:
+            return _refuse(self._wrong(error.msg))
+        code: int = super().parse_execute(in_args)
+        return code
+
+    def execute(self, opt_values: Mapping[str, Any], pos_args: Sequence[str]) -> int:
+        """Run the command; gives the exit code."""
+        if opt_values["help"]:
+            print(self.help())
+            return DONE
+        check_variables(doit_cmd._CMDLINE_VARS or {})
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")
+        try:
+            if pos_args:
+                raise self._wrong(f"it takes no {pos_args[0]!r}")
+            code = self.show(opt_values)
+            sys.stdout.flush()
+        except BrokenPipeError:  # the reader, as `head`, has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return DONE
+        except FinnmakeError as error:
+            return _refuse(error)
+        return code
+
+    def show(self, options: Mapping[str, Any]) -> int:
+        """Print what was asked for; gives the exit code. Raises FinnmakeError."""
+        raise NotImplementedError
+
+    def detail(self, options: Mapping[str, Any]) -> Detail:
+        """What the options `DETAIL` ask for. Raises WorkspaceError."""
+        depth = str(options["depth"])
+        if depth and not (depth.isdecimal() and int(depth) > 0):
+            raise self._wrong(f"option --depth takes a whole number from 1 on, not {depth!r}")
+        return Detail(int(depth) if depth else None, everything=options["all"])
+
+    def _wrong(self, message: str) -> WorkspaceError:
+        return WorkspaceError(f"doit {self.name}: {message}", cure=f"See `doit help {self.name}`.")
+
+
+def columns() -> int:
+    """The width of the terminal."""
+    return shutil.get_terminal_size((_WIDTH, 0)).columns
+
+
+def ascii_only() -> bool:
+    """Whether standard output knows no characters beyond ASCII that pictures are drawn with."""
+    try:
+        "└─…".encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return True
+    return False
+
+
+def _refuse(error: FinnmakeError) -> int:
+    sys.stderr.write(f"ERROR: {error}\n")
+    return FAILED if isinstance(error, ToolError) else WRONG

@@ -1,0 +1,130 @@
+"""One exploration: which configurations, what became of each, and the ranking; doit does the building."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from finnmake.errors import WorkspaceError
+from finnmake.exploration.early_stop import rule_out
+from finnmake.exploration.results import ExplorationResult, StepCounts, write
+from finnmake.exploration.tree import chain
+from finnmake.records import BuildConfig, BuildMetrics, BuildResult, BuildStatus
+from finnmake.tasks.workspace import Workspace
+
+#: Where the results are, below the folder of the design space.
+FOLDER = "exploration"
+
+
+class Exploration:
+    """Follows the builds of a design space from the first task to the table of results."""
+
+    def __init__(self, ws: Workspace, *, fail_fast: bool) -> None:
+        self._ws = ws
+        self.configs = ws.configs
+        self.fail_fast = fail_fast
+        self._stopped: dict[str, BuildResult] = {}
+        self._started = time.monotonic()
+
+    @property
+    def remaining(self) -> list[BuildConfig]:
+        """Those that estimates have not ruled out."""
+        return [config for config in self.configs if config.id not in self._stopped]
+
+    @property
+    def beyond_estimates(self) -> list[BuildConfig]:
+        """Those whose builds go on after the estimates."""
+        return [config for config in self.configs if self._ws.estimates_at(config) is not None]
+
+    def begin(self) -> None:
+        """Tell the hooks, and the screen how many there are."""
+        self._ws.screen.expect(len(self.configs))
+        self._ws.hooks.before_exploration(self._ws.space, self.configs)
+
+    def stop_early(self) -> None:
+        """Rule out what breaks a limit or is dominated, by its estimates; the rest is built to its end."""
+        ws = self._ws
+        estimates = {
+            config.id: metrics
+            for config in self.beyond_estimates
+            if config.id not in ws.results and (metrics := self._estimate(config)) is not None
+        }
+        reasons = rule_out(estimates, ws.space.objectives, ws.space.limits)
+        ws.ruled_out.update(reasons)
+        for config in self.configs:
+            if config.id in reasons:
+                result = ws.runner.skip(config, reasons[config.id], estimates[config.id])
+                self._stopped[config.id] = result
+                ws.screen.skipped(config, reasons[config.id])
+                ws.hooks.after_build(config, result)
+
+    def _estimate(self, config: BuildConfig) -> BuildMetrics | None:
+        with suppress(OSError, ValueError, TypeError):
+            return BuildMetrics.from_dict(_read(self._ws, config, "estimate.json"))
+        return None  # its build fails on the way there, and says why
+
+    def finish(self) -> ExplorationResult:
+        """Collect and rank the results, write and show them."""
+        ws = self._ws
+        results = []
+        for config in self.configs:
+            result = self._result(config)
+            results.append(result)
+            if config.id not in ws.results and config.id not in self._stopped:
+                ws.hooks.after_build(config, result)
+        spent = time.monotonic() - self._started
+        found = ExplorationResult.of(ws.space, self.configs, results, self._steps(), spent)
+        ws.hooks.after_exploration(found)
+        folder = ws.folder / FOLDER
+        write(found, folder)
+        ws.exploration = found
+        ws.screen.exploration(found, folder.relative_to(ws.root), ws.hooks.warnings)
+        return found
+
+    def _result(self, config: BuildConfig) -> BuildResult:
+        """What became of a configuration in this run, or in an earlier one that is still right."""
+        ws = self._ws
+        known = ws.results.get(config.id) or self._stopped.get(config.id)
+        if known is not None:
+            return known
+        if config.id in ws.up_to_date:
+            try:
+                return BuildResult.from_dict(_read(ws, config, "result.json"))
+            except (OSError, ValueError, TypeError, KeyError) as error:
+                raise WorkspaceError(
+                    f"{config.output_dir}/result.json cannot be read: {error}",
+                    cure="Start again: a file that somebody touched is made again.",
+                ) from error
+        own = ws.runner.failure_of(config.id)
+        if own is not None:
+            return ws.runner.fail(config, own)
+        result = BuildResult(config.id, BuildStatus.SKIPPED, simulated=ws.backend.simulated)
+        failed = next((each.config_id for each in ws.results.values() if not each.is_successful()), None)
+        why = "the exploration stopped" if self.fail_fast else "something that it needs was not made"
+        when = f" when {failed} failed" if failed else ""
+        result.complete(BuildStatus.SKIPPED, 0.0, f"not reached: {why}{when}")
+        return result
+
+    def _steps(self) -> StepCounts:
+        """The steps of all configurations: run now, shared, or of builds that were up to date."""
+        ws = self._ws
+        lengths = {config.id: self._length(config) for config in self.configs}
+        fresh = sum(length for each, length in lengths.items() if each in ws.up_to_date)
+        fresh += sum(lengths[each] for each in self._stopped if not ws.began(each))
+        built = sum(lengths[each] for each, result in ws.results.items() if result.is_successful())
+        built += sum(lengths[each] for each in self._stopped if ws.began(each))
+        ran = ws.screen.steps_ran
+        return StepCounts(ran=ran, shared=max(0, built - ran), up_to_date=fresh)
+
+    def _length(self, config: BuildConfig) -> int:
+        """How many steps a configuration has come to, if all went well."""
+        estimates = self._ws.estimates_at(config) if config.id in self._stopped else None
+        return len(chain(config)) if estimates is None else estimates
+
+
+def _read(ws: Workspace, config: BuildConfig, name: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = json.loads((ws.root / config.output_dir / name).read_text())
+    return found

@@ -1,0 +1,164 @@
+"""`doit explore`: builds the design space and ranks it. `finnmake.explore` runs this very command."""
+
+from __future__ import annotations
+
+import getopt
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from doit.cmd_base import DoitCmdBase
+from doit.cmd_run import Run
+from doit.dependency import Dependency
+from doit.exceptions import InvalidCommand, InvalidDodoFile
+
+from finnmake.errors import FinnmakeError
+from finnmake.tasks.command import FAILED
+from finnmake.tasks.exploration import Exploration
+from finnmake.tasks.workspace import workspace
+
+_WORKERS = {
+    "name": "num_process",
+    "short": "n",
+    "long": "process",
+    "type": str,
+    "default": "1",
+    "metavar": "N",
+    "help": "builds at once [default: %(default)s]",
+}
+_FAIL_FAST = {
+    "name": "fail_fast",
+    "long": "fail-fast",
+    "type": bool,
+    "default": False,
+    "help": "stop at the first build that fails (search.fail_fast in the blueprint)",
+}
+_EARLY_STOP = {
+    "name": "early_stop",
+    "long": "early-stop",
+    "type": bool,
+    "default": False,
+    "help": "make all estimates first; what they rule out is not built further (search.early_stop)",
+}
+_RESTART = {
+    "name": "restart",
+    "long": "restart",
+    "type": bool,
+    "default": False,
+    "help": "make all outputs again; steps that are in the store are taken from there all the same",
+}
+
+#: doit's own options, which are not up to the user: results are collected by this reporter, and in threads.
+_RUN = {"verbosity": 2, "reporter": "finnmake", "par_type": "thread"}
+
+
+class Explore(Run):  # type: ignore[misc]
+    """Build all configurations that the blueprint's `search` asks for, and rank them."""
+
+    doc_purpose = "build the design space and rank its configurations"
+    doc_usage = ""
+    doc_description = (
+        "Results are in builds/<name>/exploration/ as CSV, JSON and Parquet. Stopped and started again it "
+        "goes on; after an edit of the blueprint only what is new is built."
+    )
+
+    cmd_options = (_WORKERS, _FAIL_FAST, _EARLY_STOP, _RESTART)
+
+    def parse_execute(self, in_args: list[str]) -> Any:
+        """Parse the arguments and run; what doit cannot parse is refused in words."""
+        try:
+            getopt.getopt(in_args, self.cmdparser.get_short(), self.cmdparser.get_long())
+        except getopt.GetoptError as error:
+            raise InvalidCommand(f"explore: {error.msg}\n  -> See `doit help explore`.") from error
+        return super().parse_execute(in_args)
+
+    def execute(self, params: Any, args: list[str]) -> Any:
+        """Refuse what would be ignored, then load the tasks and run."""
+        if args:
+            raise InvalidCommand(
+                f"explore takes no {args[0]!r}\n  -> Single configurations are tasks: build:config_001."
+            )
+        if not (str(params["num_process"]).isdecimal() and int(params["num_process"]) > 0):
+            raise InvalidCommand(
+                f"explore: -n takes a whole number from 1 on, not {params['num_process']!r}\n"
+                "  -> Give how many builds at once."
+            )
+        self._params = params
+        return DoitCmdBase.execute(self, params, args)
+
+    def _execute(
+        self,
+        num_process: int | str,
+        fail_fast: bool,
+        early_stop: bool,
+        restart: bool,
+    ) -> int:
+        """Run doit, once or (after estimates) twice, and write the results; 1 where a build failed."""
+        ws = workspace()
+        search = ws.space.search_config
+        exploration = Exploration(ws, fail_fast=fail_fast or search.fail_fast)
+        options = {
+            **_RUN,
+            "outfile": sys.stdout,
+            "always": restart,
+            "continue_": not exploration.fail_fast,
+            "num_process": int(num_process) if int(num_process) > 1 else 0,  # 0: in this thread
+        }
+        exploration.begin()
+        beyond = exploration.beyond_estimates if early_stop or search.early_stop else []
+        code = self._run([f"estimate:{config.id}" for config in beyond], options) if beyond else 0
+        if not (code and exploration.fail_fast):
+            if beyond:
+                self.dep_manager = self._reopened()
+                exploration.stop_early()
+            code = self._run([f"build:{config.id}" for config in exploration.remaining], options)
+        found = exploration.finish()
+        return FAILED if found.failures else code
+
+    def _run(self, tasks: list[str], options: Mapping[str, Any]) -> int:
+        if not tasks:
+            self.dep_manager.close()
+            return 0
+        self.sel_tasks = tasks
+        code: int = super()._execute(**options)
+        return code
+
+    def _reopened(self) -> Dependency:
+        """The state of the tasks again: a run closes it at its end."""
+        params = self._params
+        return Dependency(
+            self._backends.get(params["backend"]),
+            params["dep_file"],
+            checker_cls=self.get_checker_cls(params["check_file_uptodate"]),
+            codec_cls=self.get_codec_cls(params["codec_cls"]),
+        )
+
+
+#: doit's plugins, as pyproject.toml names them for the command line.
+_PLUGINS = {
+    "BACKEND": {"finnmake": "finnmake.tasks.state:StateDB"},
+    "REPORTER": {"finnmake": "finnmake.tasks.reporter:Reporter"},
+}
+
+
+def run_command(loader: Any, workers: int, flags: Mapping[str, bool]) -> None:
+    """The command, called from Python.
+
+    Args:
+        loader: of the tasks.
+        workers: builds at once.
+        flags: the command's options by their names.
+
+    Raises:
+        FinnmakeError: what keeps it from starting.
+    """
+    loader.config, loader.cmd_names = _PLUGINS, []
+    command = Explore(task_loader=loader, config=_PLUGINS, bin_name="finnmake", cmds={}, opt_vals={})
+    arguments = ["-n", str(workers)] if workers > 1 else []
+    arguments += [f"--{name.replace('_', '-')}" for name, given in flags.items() if given]
+    try:
+        command.parse_execute(arguments)
+    except InvalidDodoFile as error:
+        if isinstance(error.__cause__, FinnmakeError):
+            raise error.__cause__ from None
+        raise
