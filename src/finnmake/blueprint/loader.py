@@ -174,7 +174,7 @@ class _Forge:
 
     def _model_path(self, top: Mapping[str, Item]) -> str:
         if self._model is None:
-            return self._required(top, "model", self._read_file, "Write `model: ...`.")
+            return self._required(top, "model", self._read_file, "Write `model: ...`, or give it: model=FILE.")
         paths = self._context.paths
         with self._problems.collecting():
             return paths.name(paths.find_from(paths.project, str(self._model), Location(key="model")))

@@ -397,13 +397,13 @@ class BuildRunner:
         return [model, *(outcome.trace["reads"] for outcome in outcomes)]
 
     def _keep_failure(self, log: Path, outcomes: Sequence[StepOutcome], error: StepError) -> None:
-        """Make the failed step's log the end of `log`."""
-        shown = log.relative_to(self.project)
-        if error.log is None or error.log == shown:
-            return
-        write_text(log, log_of(self.engine.store, outcomes, error))
-        remove_tree(error.log)  # whatever the step has put in its place
-        error.log = shown
+        """Make the failed step's log the end of `log`; of several builds that of the first."""
+        with self._lock:
+            if error.log is None or not error.log.is_absolute():
+                return
+            write_text(log, log_of(self.engine.store, outcomes, error))
+            remove_tree(error.log)  # whatever the step has put in its place
+            error.log = log.relative_to(self.project)
 
     def _manifest(
         self,

@@ -152,7 +152,8 @@ def _strategy(search: Mapping[str, Any]) -> str:
 
 
 def _key(slot: Mapping[str, Any]) -> str:
-    return printable(slot["key"].removeprefix("design_space."))
+    key = f"kernels.{slot['name']}" if slot["kind"] == KERNEL else slot["key"].removeprefix("design_space.")
+    return printable(key)
 
 
 def _option(kind: str, option: Any) -> str:
