@@ -12,7 +12,8 @@ from finnmake.blueprint.document import Item, read_document
 from finnmake.blueprint.json_schema import SCHEMA_FILE, json_schema
 from finnmake.blueprint.loader import forge
 from finnmake.blueprint.names import NameCatalog
-from finnmake.blueprint.space import FIELD, KERNEL, STEP, TRANSFORM, DesignSpace, Slot
+from finnmake.blueprint.slots import FIELD, KERNEL, STEP, TRANSFORM, Slot
+from finnmake.blueprint.space import DesignSpace
 from finnmake.blueprint.tables import FinnCatalog
 from finnmake.errors import Location
 from finnmake.plugins.catalog import PluginCatalog

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finnmake.blueprint.space import DesignSpace, SearchConfig, Slot
+from finnmake.blueprint.slots import Slot
+from finnmake.blueprint.space import DesignSpace, SearchConfig
 from finnmake.exploration.configs import allowed_positions, iter_configs
 from finnmake.exploration.results import ExplorationResult, StepCounts
 from finnmake.exploration.tree import ExecutionTree, Segment, space_tree

@@ -11,7 +11,8 @@ from blueprint_samples import GOOD
 
 from finnmake.blueprint.loader import forge
 from finnmake.blueprint.names import NameCatalog
-from finnmake.blueprint.space import DesignSpace, Point, SearchConfig
+from finnmake.blueprint.slots import Point
+from finnmake.blueprint.space import DesignSpace, SearchConfig
 from finnmake.blueprint.tables import FinnCatalog, step_list
 from finnmake.errors import BlueprintError
 from finnmake.plugins.catalog import PluginCatalog

@@ -127,7 +127,7 @@ def test_modules_that_run_inside_a_step_count():
     missing = [name for name in toolchain._INSIDE if not (package / name).exists()]
     assert missing == []
     inside = {name for name in toolchain._INSIDE if name.startswith("engine/") and "runtime/" not in name}
-    names = ("__init__", "image_files", "licence", "realize", "toolchain", "trace_index")
+    names = ("__init__", "image_files", "licence", "realize", "slot", "toolchain", "trace_index")
     main_side = {f"engine/{name}.py" for name in names}
     assert inside | main_side == {f"engine/{path.name}" for path in (package / "engine").glob("*.py")}
 

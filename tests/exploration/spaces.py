@@ -10,16 +10,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from finnmake.blueprint.expressions import Expression
-from finnmake.blueprint.space import (
-    FIELD,
-    KERNEL,
-    STEP,
-    TRANSFORM,
-    DesignSpace,
-    HWCompilerSpace,
-    SearchConfig,
-    Slot,
-)
+from finnmake.blueprint.slots import FIELD, KERNEL, STEP, TRANSFORM, HWCompilerSpace, Slot
+from finnmake.blueprint.space import DesignSpace, SearchConfig
 from finnmake.errors import Location
 
 

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finnmake.blueprint.expressions import Expression
-from finnmake.blueprint.space import DesignSpace, HWCompilerSpace
+from finnmake.blueprint.slots import HWCompilerSpace
+from finnmake.blueprint.space import DesignSpace
 from finnmake.errors import BlueprintError, Location
 from finnmake.exploration.configs import allowed_positions, config_at, config_ids, find_config, iter_configs
 from finnmake.hashing import canonical_json

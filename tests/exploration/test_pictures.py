@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finnmake.blueprint.space import FIELD, STEP, TRANSFORM, DesignSpace, HWCompilerSpace, SearchConfig, Slot
+from finnmake.blueprint.slots import FIELD, STEP, TRANSFORM, HWCompilerSpace, Slot
+from finnmake.blueprint.space import DesignSpace, SearchConfig
 from finnmake.errors import WorkspaceError
 from finnmake.exploration.drawing import Detail, Drawing, Node, collapsed, entry_text, printable
 from finnmake.exploration.pictures import ascii_tree, dot_tree

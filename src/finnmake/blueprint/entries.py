@@ -12,7 +12,7 @@ from finnmake.blueprint import schema
 from finnmake.blueprint.context import Context, refuse_many
 from finnmake.blueprint.document import Item
 from finnmake.blueprint.names import did_you_mean
-from finnmake.blueprint.space import Slot
+from finnmake.blueprint.slots import Slot
 from finnmake.errors import BlueprintError
 
 #: Stands before the name of what is optional; alone, and like null, for nothing.

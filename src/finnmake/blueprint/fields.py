@@ -9,7 +9,7 @@ from finnmake.blueprint.context import Context
 from finnmake.blueprint.document import Item
 from finnmake.blueprint.names import did_you_mean, question
 from finnmake.blueprint.ranges import read_range
-from finnmake.blueprint.space import FIELD, Slot
+from finnmake.blueprint.slots import FIELD, Slot
 from finnmake.blueprint.tables import FieldType
 from finnmake.errors import BlueprintError
 

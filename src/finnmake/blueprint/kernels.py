@@ -12,7 +12,7 @@ from finnmake.blueprint.context import Context, refuse_many
 from finnmake.blueprint.document import Item
 from finnmake.blueprint.fields import is_axis
 from finnmake.blueprint.names import did_you_mean
-from finnmake.blueprint.space import KERNEL, Slot
+from finnmake.blueprint.slots import KERNEL, Slot
 from finnmake.blueprint.tables import FieldType
 from finnmake.errors import BlueprintError
 

@@ -20,7 +20,8 @@ from finnmake.blueprint.names import NameCatalog, PartTable
 from finnmake.blueprint.operations import resolve_steps
 from finnmake.blueprint.paths import BlueprintPaths, resolve_blueprint
 from finnmake.blueprint.search import read_expressions, read_objectives, read_search
-from finnmake.blueprint.space import FIELD, KERNEL, STEP, DesignSpace, HWCompilerSpace, SearchConfig, Slot
+from finnmake.blueprint.slots import FIELD, KERNEL, STEP, HWCompilerSpace, Slot
+from finnmake.blueprint.space import DesignSpace, SearchConfig
 from finnmake.blueprint.stages import all_stages, check_places, read_stages, read_transforms
 from finnmake.blueprint.tables import FieldType
 from finnmake.errors import BlueprintError, Location
@@ -174,7 +175,9 @@ class _Forge:
 
     def _model_path(self, top: Mapping[str, Item]) -> str:
         if self._model is None:
-            return self._required(top, "model", self._read_file, "Write `model: ...`, or give it: model=FILE.")
+            return self._required(
+                top, "model", self._read_file, "Write `model: ...`, or give it: model=FILE."
+            )
         paths = self._context.paths
         with self._problems.collecting():
             return paths.name(paths.find_from(paths.project, str(self._model), Location(key="model")))

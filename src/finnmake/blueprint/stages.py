@@ -9,7 +9,7 @@ from finnmake.blueprint.context import Context
 from finnmake.blueprint.document import Item
 from finnmake.blueprint.entries import EntryReader
 from finnmake.blueprint.names import did_you_mean
-from finnmake.blueprint.space import TRANSFORM, Slot
+from finnmake.blueprint.slots import TRANSFORM, Slot
 from finnmake.errors import BlueprintError
 
 #: Names of other things in constraints.

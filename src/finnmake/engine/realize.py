@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from finnmake.engine.files import FileDigests
 from finnmake.engine.folders import remove_tree
-from finnmake.engine.pool import Job, JobDied, JobTimeout, WorkerPool
+from finnmake.engine.pool import WorkerPool
+from finnmake.engine.slot import JobSlot
 from finnmake.engine.state import (
     State,
     StepCall,
@@ -23,13 +23,12 @@ from finnmake.engine.state import (
     checked_info,
     checked_reads,
     checked_tree,
-    is_ref,
 )
 from finnmake.engine.store import DamagedBlob, Store
 from finnmake.engine.toolchain import Toolchain
 from finnmake.engine.trace import fields_of, first_difference
 from finnmake.engine.trace_index import TraceIndex
-from finnmake.errors import CATEGORIES, StepError
+from finnmake.errors import StepError
 from finnmake.hashing import digest_value
 
 
@@ -113,7 +112,7 @@ class Engine:
         (see `discard`), StoreError.
         """
         state = State(flow.model, self.store.put_tree({}))
-        slot = _JobSlot(self.pool)
+        slot = JobSlot(self.pool)
         with slot:
             for call in flow.calls:
                 outcome = self._step(call, state, flow, slot, listener)
@@ -147,7 +146,7 @@ class Engine:
         return refs
 
     def _step(
-        self, call: StepCall, state: State, flow: Flow, slot: _JobSlot, listener: Listener
+        self, call: StepCall, state: State, flow: Flow, slot: JobSlot, listener: Listener
     ) -> StepOutcome:
         key = action_key(call, state, self.toolchain.digest)
         flags = {**flow.flags, **state.overrides}
@@ -221,7 +220,7 @@ class Engine:
         state: State,
         flags: Mapping[str, Any],
         timeout: float,
-        slot: _JobSlot,
+        slot: JobSlot,
         listener: Listener,
     ) -> StepOutcome:
         self._check_failed(key, action, flags)
@@ -293,106 +292,3 @@ class Engine:
         with copy:
             shutil.copyfileobj(said, copy)
         return path
-
-
-class _JobSlot:
-    """The worker's child that one flow uses, started when first needed and renewed when it must be."""
-
-    def __init__(self, pool: WorkerPool) -> None:
-        self._pool = pool
-        self._open: tuple[AbstractContextManager[Job], Job] | None = None
-
-    def __enter__(self) -> _JobSlot:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.drop()
-
-    def open(self) -> Job:
-        """The child; a new one waits until the backend is loaded. Raises WorkerError."""
-        if self._open is None:
-            context = self._pool.job()
-            self._open = (context, context.__enter__())
-        return self._open[1]
-
-    def drop(self) -> None:
-        """Let the child go; the next step gets a new one."""
-        if self._open is not None:
-            context, _ = self._open
-            self._open = None
-            context.__exit__(None, None, None)
-
-    def run(self, call: StepCall, request: Mapping[str, Any], timeout: float, log: Path) -> dict[str, Any]:
-        """The answer of the child to a request that succeeded. Raises StepError, DamagedBlob."""
-        try:
-            answer = self.open().run(request, timeout)
-        except JobDied as death:
-            self.drop()
-            raise _died(call, death, log) from death
-        except JobTimeout as late:
-            self.drop()
-            raise StepError(
-                call.name,
-                f"no result after {timeout:g} s; the step and all it started were stopped",
-                category="timeout",
-                cure="Raise `timeout` in the blueprint, or look into the log for where it hangs.",
-                log=log,
-                timed_out=True,
-            ) from late
-        if answer.get("ok") is not True:
-            self.drop()
-            if is_ref(answer.get("damaged")):
-                raise DamagedBlob(answer["damaged"])
-            raise _failed(call, answer, log)
-        if not answer.get("reusable"):
-            self.drop()
-        return answer
-
-
-def _failed(call: StepCall, answer: Mapping[str, Any], log: Path) -> StepError:
-    """The error for a step that says itself that it failed."""
-    category = answer.get("category")
-    try:
-        reads = checked_reads(answer.get("reads"))
-    except ValueError:
-        reads = None
-    return StepError(
-        call.name,
-        str(answer.get("message", "it failed and does not say why")),
-        category=category if isinstance(category, str) and category in CATEGORIES else "unknown",
-        cure=str(answer.get("cure", "")),
-        log=log,
-        reads=reads,
-    )
-
-
-def _died(call: StepCall, death: JobDied, log: Path) -> StepError:
-    """The error for a child that ended in the middle of a step."""
-    code = death.code
-    if death.memory or code == -signal.SIGKILL:
-        return StepError(
-            call.name,
-            f"the worker was killed: {death.memory or 'most likely because memory ran out'}",
-            category="memory",
-            cure="Run fewer builds at once (-n), or give the machine (or the container) more memory.",
-            log=log,
-        )
-    if code is None:
-        return StepError(
-            call.name,
-            f"the worker process ended in the middle of the step{': ' if death.why else ''}{death.why}",
-            category="environment",
-            cure="Run again: the steps before this one are kept.",
-            log=log,
-        )
-    how = f"by {_signal_name(-code)}" if code < 0 else f"with exit code {code}"
-    return StepError(
-        call.name, f"the worker ended {how} in the middle of the step", cure="See the log.", log=log
-    )
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:  # a real-time signal has no name
-        return f"signal {number}"

@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from finnmake.blueprint.space import FIELD, KERNEL, DesignSpace, Slot, entry_name
+from finnmake.blueprint.slots import FIELD, KERNEL, Slot, entry_name
+from finnmake.blueprint.space import DesignSpace
 from finnmake.exploration.ranking import METRICS
 
 #: Columns of a table of results that every space has: before the axes, and behind them.

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
-from finnmake.blueprint.space import FIELD, DesignSpace, Point
+from finnmake.blueprint.slots import FIELD, Point
+from finnmake.blueprint.space import DesignSpace
 from finnmake.errors import BlueprintError, Location
 from finnmake.hashing import canonical_json, digest_bytes, digest_value
 from finnmake.records import BuildConfig, OutputStage

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from finnmake.blueprint.space import DesignSpace, entry_name
+from finnmake.blueprint.slots import entry_name
+from finnmake.blueprint.space import DesignSpace
 from finnmake.exploration.tree import ExecutionTree, Segment
 
 #: Steps of a segment that are listed one by one; of more, only the first and the last.

@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
-from finnmake.blueprint.space import STEP, TRANSFORM, DesignSpace
+from finnmake.blueprint.slots import STEP, TRANSFORM
+from finnmake.blueprint.space import DesignSpace
 from finnmake.exploration.configs import config_id, iter_configs
 from finnmake.hashing import canonical_json, digest_value
 from finnmake.records import BuildConfig

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from finnmake.blueprint.space import entry_name
+from finnmake.blueprint.slots import entry_name
 from finnmake.blueprint.tables import FinnCatalog
 from finnmake.errors import Location, PluginError
 from finnmake.exploration.tree import links

@@ -28,6 +28,7 @@ class Screen:
         self._task = threading.local()
         self._running: dict[str, tuple[str, float]] = {}
         self._watch: threading.Thread | None = None
+        self._closed = threading.Event()
         self._loading = False
         self.started = time.monotonic()
         #: Where FINN is loaded; empty for this machine as it is.
@@ -99,11 +100,16 @@ class Screen:
             self._watch = threading.Thread(target=self._announce, daemon=True)
             self._watch.start()
 
+    def close(self) -> None:
+        """Nothing runs any more: the watch ends."""
+        self._closed.set()
+        if self._watch is not None:
+            self._watch.join()
+
     def _announce(self) -> None:
         """Say what runs, after 2 s and then at ever longer intervals."""
         told: dict[tuple[str, str], float] = {}
-        while True:
-            time.sleep(0.5)
+        while not self._closed.wait(0.5):
             with self._lock:
                 running = dict(self._running)
             for task, (step, since) in running.items():

@@ -9,7 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from finnmake.blueprint.space import DesignSpace, Slot
+from finnmake.blueprint.slots import Slot
+from finnmake.blueprint.space import DesignSpace
 from finnmake.errors import BlueprintError, FinnmakeError, ModelError
 from finnmake.exploration.selection import select
 from finnmake.tasks.command import DONE, FAILED, HELP, SpaceCommand, ascii_only, columns

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from finnmake.blueprint.space import FIELD, KERNEL, STEP
+from finnmake.blueprint.slots import FIELD, KERNEL, STEP
 from finnmake.exploration.drawing import collapsed, cut, entry_text, printable
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from doit import get_var
 from finnmake.backends import BACKENDS, Backend
 from finnmake.blueprint.loader import forge, resolve_blueprint
 from finnmake.blueprint.problems import BlueprintErrors
-from finnmake.blueprint.space import DesignSpace, entry_name
+from finnmake.blueprint.slots import entry_name
+from finnmake.blueprint.space import DesignSpace
 from finnmake.engine.files import FileDigests
 from finnmake.engine.runtime import Places
 from finnmake.engine.runtime.choose import Ground, choose
@@ -268,6 +269,7 @@ class Workspace:
 
     def close(self) -> None:
         """End the worker, sweep up what a run that was stopped has in the store, and let go of the lock."""
+        self.screen.close()
         pool, store = self._open or (None, None)
         self._open = None
         if pool is not None and store is not None:
