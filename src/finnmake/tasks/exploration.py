@@ -50,7 +50,7 @@ class Exploration:
         estimates = {
             config.id: metrics
             for config in self.beyond_estimates
-            if config.id not in ws.results and (metrics := self._estimate(config)) is not None
+            if config.id in ws.estimated and (metrics := self._estimate(config)) is not None
         }
         reasons = rule_out(estimates, ws.space.objectives, ws.space.limits)
         ws.ruled_out.update(reasons)

@@ -105,15 +105,23 @@ class Explore(Run):  # type: ignore[misc]
             "num_process": int(num_process) if int(num_process) > 1 else 0,  # 0: in this thread
         }
         exploration.begin()
-        beyond = exploration.beyond_estimates if early_stop or search.early_stop else []
-        code = self._run([f"estimate:{config.id}" for config in beyond], options) if beyond else 0
-        if not (code and exploration.fail_fast):
-            if beyond:
-                self.dep_manager = self._reopened()
-                exploration.stop_early()
-            code = self._run([f"build:{config.id}" for config in exploration.remaining], options)
+        try:
+            code = self._build(exploration, options, early_stop or search.early_stop)
+        except KeyboardInterrupt:
+            exploration.finish()  # what was built is in the tables, and hooks come to their end
+            raise
         found = exploration.finish()
         return FAILED if found.failures else code
+
+    def _build(self, exploration: Exploration, options: Mapping[str, Any], early_stop: bool) -> int:
+        beyond = exploration.beyond_estimates if early_stop else []
+        code = self._run([f"estimate:{config.id}" for config in beyond], options) if beyond else 0
+        if code and exploration.fail_fast:
+            return code
+        if beyond:
+            self.dep_manager = self._reopened()
+            exploration.stop_early()
+        return self._run([f"build:{config.id}" for config in exploration.remaining], options)
 
     def _run(self, tasks: list[str], options: Mapping[str, Any]) -> int:
         if not tasks:

@@ -99,7 +99,9 @@ def task_estimate() -> Iterator[Task]:
         names = ("estimate.json",)
 
         def action(site: Site = site, depth: int = depth, names: tuple[str, ...] = names) -> Made:
-            return Made(ws.runner.estimate(site.config, depth).reads, site.paths(names))
+            reads = ws.runner.estimate(site.config, depth).reads
+            ws.estimated.add(site.config.id)
+            return Made(reads, site.paths(names))
 
         files = [site.file("processed_model.onnx"), *site.sources]
         content = digest_value("task", [site.content, modules])

@@ -27,10 +27,12 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         self._executed += bool(task.actions)
 
     def skip_uptodate(self, task: Any) -> None:
-        """Nothing to say; a build is counted."""
+        """Nothing to say; builds and estimates are counted."""
         group, _, config_id = task.name.partition(":")
         if group == "build" and config_id:
             workspace().up_to_date.add(config_id)
+        elif group == "estimate" and config_id:
+            workspace().estimated.add(config_id)
 
     def add_failure(self, task: Any, fail: BaseFail) -> None:
         """Say what failed; a task that waited for it adds nothing, nor does the same trouble again."""

@@ -74,6 +74,8 @@ class Workspace:
         #: Configuration id -> what became of it in this run; ids of those that needed no run.
         self.results: dict[str, BuildResult] = {}
         self.up_to_date: set[str] = set()
+        #: Ids of configurations whose estimate.json is right.
+        self.estimated: set[str] = set()
         #: Ids of configurations that estimates have ruled out: they run nothing for others.
         self.ruled_out: set[str] = set()
         #: What an exploration came to.

@@ -1,0 +1,95 @@
+"""What estimates rule out: all but the Pareto set of those within the limits, each with a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from finnmake.blueprint.expressions import Expression
+from finnmake.exploration.early_stop import broken_limits, rule_out
+from finnmake.records import BuildMetrics
+
+OBJECTIVES = (("throughput", "max"), ("lut_utilization", "min"))
+
+
+def metrics(throughput: float | None, luts: float | None, latency: float | None = None) -> BuildMetrics:
+    return BuildMetrics(throughput=throughput, lut_utilization=luts, latency=latency)
+
+
+def limits(*texts: str) -> list[Expression]:
+    return [Expression(text) for text in texts]
+
+
+def test_a_broken_limit_rules_out_and_says_by_how_much() -> None:
+    found = rule_out({"a": metrics(1, 0.9), "b": metrics(1, 0.7)}, (), limits("lut_utilization <= 0.7"))
+    assert found == {"a": "its estimates break the limit lut_utilization <= 0.7 (lut_utilization = 0.9)"}
+
+
+def test_what_is_dominated_names_one_that_is_better() -> None:
+    found = rule_out({"a": metrics(1, 0.5), "b": metrics(2, 0.4), "c": metrics(2, 0.5)}, OBJECTIVES, ())
+    words = "its estimates are dominated by those of b (throughput, lut_utilization)"
+    assert found == {"a": words, "c": words}
+
+
+def test_what_breaks_a_limit_dominates_nothing() -> None:
+    estimates = {"a": metrics(9, 0.1, latency=50), "b": metrics(1, 0.5, latency=1)}
+    assert list(rule_out(estimates, OBJECTIVES, limits("latency < 10"))) == ["a"]
+
+
+def test_equals_all_stay() -> None:
+    assert rule_out({"a": metrics(1, 0.5), "b": metrics(1, 0.5)}, OBJECTIVES, ()) == {}
+
+
+@pytest.mark.parametrize("text", ["total_power < 1", "total_power < 1 or lut_utilization < 0.1"])
+def test_a_limit_over_what_is_not_known_yet_rules_nothing_out(text: str) -> None:
+    assert rule_out({"a": metrics(1, 0.5)}, OBJECTIVES, limits(text)) == {}
+    assert broken_limits([text], metrics(1, 0.5)) == []
+
+
+def test_an_objective_that_no_estimate_knows_does_not_count() -> None:
+    objectives = (("total_power", "min"), *OBJECTIVES)
+    assert list(rule_out({"a": metrics(1, 0.5), "b": metrics(2, 0.5)}, objectives, ())) == ["a"]
+    assert rule_out({"a": metrics(1, 0.5), "b": metrics(2, 0.5)}, (("accuracy", "max"),), ()) == {}
+
+
+def test_an_unknown_value_neither_rules_out_nor_is_ruled_out() -> None:
+    assert rule_out({"a": metrics(None, 0.9), "b": metrics(2, 0.5)}, OBJECTIVES, ()) == {}
+
+
+def test_nothing_is_ruled_out_of_nothing() -> None:
+    assert rule_out({}, OBJECTIVES, limits("latency < 1")) == {}
+
+
+def test_a_finished_build_is_told_which_limits_it_breaks() -> None:
+    texts = ["latency < 10", "lut_utilization < 1", "latency < 20"]
+    assert broken_limits(texts, metrics(1, 0.5, latency=15)) == [
+        "breaks the limit latency < 10 (latency = 15)"
+    ]
+
+
+_values = st.sampled_from([1.0, 2.0, 3.0])
+_estimates = st.lists(st.tuples(_values, _values, _values), max_size=12)
+
+
+@given(_estimates)
+def test_exactly_the_brute_force_pareto_set_within_the_limits_stays(
+    points: Sequence[tuple[float, float, float]],
+) -> None:
+    estimates: Mapping[str, BuildMetrics] = {f"c{at}": metrics(*point) for at, point in enumerate(points)}
+    out = rule_out(estimates, OBJECTIVES, limits("latency <= 2"))
+    inside = {name: each for name, each in estimates.items() if (each.latency or 0) <= 2}
+    best = {
+        name
+        for name, a in inside.items()
+        if not any(
+            (b.throughput, -(b.lut_utilization or 0)) != (a.throughput, -(a.lut_utilization or 0))
+            and (b.throughput or 0) >= (a.throughput or 0)
+            and (b.lut_utilization or 0) <= (a.lut_utilization or 0)
+            for b in inside.values()
+        )
+    }
+    assert estimates.keys() - out.keys() == best
+    assert all(out.values())
