@@ -1,5 +1,7 @@
 """finnmake's tasks for doit: `doit list`, `doit build:config_001`, `doit blueprint=digits_cnn build`.
 
+`doit explore` builds the whole design space and ranks it; `doit space`, `doit tree` and `doit graph` show it.
+
 The blueprint is the one named in pyproject.toml, or `blueprint=NAME`. Every configuration passes through
 
     preprocess   pre_proc transforms         -> processed_model.onnx

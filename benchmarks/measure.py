@@ -12,10 +12,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -66,7 +67,7 @@ def run(command: Sequence[str], cwd: Path, **variables: str) -> Cost:
         )
         peak = 0.0
         while process.poll() is None:
-            peak = max(peak, _peak_mb(process.pid))
+            peak = max(peak, peak_mb(process.pid))
             time.sleep(0.005)
         wall = time.monotonic() - started
         if process.returncode:
@@ -106,7 +107,7 @@ def finnmake(project: Path, store: Path, *arguments: str, **variables: str) -> C
     )
 
 
-def _peak_mb(pid: int) -> float:
+def peak_mb(pid: int) -> float:
     """VmHWM of a process in MB, as Linux counts it; 0 when the process is gone."""
     with suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
@@ -143,7 +144,7 @@ def scratch() -> Iterator[Path]:
 def project_in(folder: Path) -> Path:
     """A user's project, with nothing built."""
     project = folder / "project"
-    project.mkdir()
+    project.mkdir(parents=True)
     for part in _PARTS:
         source = REPOSITORY / part
         if source.is_dir():
@@ -153,12 +154,17 @@ def project_in(folder: Path) -> Path:
     return project
 
 
+def write_blueprint(project: Path, name: str, keys: Mapping[str, Any]) -> None:
+    """Write a blueprint of the digits MLP and make it the default."""
+    text = {"name": name, "model": "../models/digits_mlp_w2a2.onnx", **keys}
+    (project / "blueprints" / f"{name}.yaml").write_text(json.dumps(text))
+    settings = project / "pyproject.toml"
+    settings.write_text(settings.read_text().replace("blueprints/digits.yaml", f"blueprints/{name}.yaml"))
+
+
 def sweep_blueprint(project: Path) -> None:
     """Write the blueprint of the sweep and make it the default."""
-    text = {"name": "sweep", "model": "../models/digits_mlp_w2a2.onnx", "design_space": {"config": SWEEP}}
-    (project / "blueprints" / "sweep.yaml").write_text(json.dumps(text))
-    settings = project / "pyproject.toml"
-    settings.write_text(settings.read_text().replace("blueprints/digits.yaml", "blueprints/sweep.yaml"))
+    write_blueprint(project, "sweep", {"design_space": {"config": SWEEP}})
 
 
 def machine() -> str:

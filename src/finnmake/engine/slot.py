@@ -54,7 +54,7 @@ class JobSlot:
                 call.name,
                 f"no result after {timeout:g} s; the step and all it started were stopped",
                 category="timeout",
-                cure="Raise `timeout` (of a step) or `search.timeout` (of a build), or see in the log where it hangs.",
+                cure="Raise `timeout` or `search.timeout` in the blueprint, or see in the log where it hangs.",
                 log=log,
                 timed_out=True,
             ) from late

@@ -7,12 +7,14 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import partialmethod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from finnmake.blueprint.space import DesignSpace
-from finnmake.exploration.results import ExplorationResult
-from finnmake.exploration.tree import Segment
 from finnmake.records import BuildConfig, BuildResult, BuildStatus
+
+if TYPE_CHECKING:
+    from finnmake.blueprint.space import DesignSpace
+    from finnmake.exploration.results import ExplorationResult
+    from finnmake.exploration.tree import Segment
 
 
 class ExplorationHook:

@@ -69,6 +69,16 @@ class Exploration:
     def finish(self) -> ExplorationResult:
         """Collect and rank the results, write and show them."""
         ws = self._ws
+        found = self.collect()
+        folder = ws.folder / FOLDER
+        write(found, folder)
+        ws.exploration = found
+        ws.screen.exploration(found, folder.relative_to(ws.root), ws.hooks.warnings)
+        return found
+
+    def collect(self) -> ExplorationResult:
+        """Put the results together and tell the hooks; writes nothing."""
+        ws = self._ws
         results = []
         for config in self.configs:
             result = self._result(config)
@@ -78,10 +88,6 @@ class Exploration:
         spent = time.monotonic() - self._started
         found = ExplorationResult.of(ws.space, self.configs, results, self._steps(), spent)
         ws.hooks.after_exploration(found)
-        folder = ws.folder / FOLDER
-        write(found, folder)
-        ws.exploration = found
-        ws.screen.exploration(found, folder.relative_to(ws.root), ws.hooks.warnings)
         return found
 
     def _result(self, config: BuildConfig) -> BuildResult:

@@ -108,7 +108,7 @@ class Explore(Run):  # type: ignore[misc]
         try:
             code = self._build(exploration, options, early_stop or search.early_stop)
         except KeyboardInterrupt:
-            exploration.finish()  # what was built is in the tables, and hooks come to their end
+            exploration.collect()  # hooks come to their end; tables of an earlier run stay
             raise
         found = exploration.finish()
         return FAILED if found.failures else code

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,8 +44,8 @@ class Screen:
         self._ended = 0
 
     def line(self, text: str) -> None:
-        """Write one line."""
-        with self._lock:
+        """Write one line; where nobody reads any more (`| head`), go on without a word."""
+        with self._lock, suppress(BrokenPipeError):
             sys.stdout.write(text + "\n")
             sys.stdout.flush()
 
