@@ -42,6 +42,7 @@ design_space:
     - {step: my.quantise, gain: [1, 2]}
     - [step_streamline, ~, [step_loop_rolling, my.other]]
     - stage: widths
+    - step_specialize_layers
     - {step: my.last, parameters: {gain: 1}}
   kernels:
     MVAU: {choose: [MVAU_hls, [MVAU_rtl, MVAU_hls]], attributes: {resType: [lut, dsp], TH: 1}}

@@ -22,7 +22,7 @@ description: as Brainsmith writes it
 clock_ns: 5.0
 output: rtl
 board: Pynq-Z1
-stop_step: create_stitched_ip
+parallel_builds: 1
 save_intermediate_models: true
 finn_config:
   target_fps: 3000
@@ -100,7 +100,7 @@ def test_what_has_no_meaning_is_noted_with_its_place(load: Load) -> None:
         f"blueprints/small.yaml:{note}"
         for note in (
             "1:1: version is left out: it is the version of another format",
-            "7:1: stop_step is left out: a build ends with the last of design_space.steps: shorten that list",
+            "7:1: parallel_builds is left out: how many builds run at once is said on the command line: -n",
             "12:3: finn_config.rtlsim_batch_size is left out: the installed FINN has no such field",
             "13:3: finn_config.output_dir is left out: finnmake sets it for every build",
             "19:7: the kernel Shuffle is left out: FINN does not have it",
@@ -109,6 +109,44 @@ def test_what_has_no_meaning_is_noted_with_its_place(load: Load) -> None:
             "2:1: name: it is BERT_demo here, as it names a folder",
         )
     )
+
+
+CYBERSECURITY = """\
+name: cybsec
+clock_ns: 10.0
+output: estimates
+board: RFSoC2x2
+parallel_builds: 1
+verify: false
+verify_data: x
+debug: true
+stop_step: null
+finn_config: {target_fps: 1000000}
+design_space:
+  kernels: [Thresholding, MVAU]
+  steps: [finn:qonnx_to_finn, tidy_up, streamline, convert_to_hw]
+"""
+
+
+def test_its_keys_without_a_meaning_here_and_kernels_by_name_alone_are_read(load: Load) -> None:
+    space = load(CYBERSECURITY)
+    assert [note.split(": ")[1] for note in space.notes] == [
+        "parallel_builds is left out",
+        "verify is left out",
+        "verify_data is left out",
+        "debug is left out",
+    ]
+    assert list(space.hw_compiler_space.kernels) == ["Thresholding", "MVAU"]
+
+
+def test_no_design_space_takes_the_parents_steps_out_but_not_its_clock(load: Load) -> None:
+    space = load(
+        "name: a\nextends: base.yaml\nboard: Pynq-Z1\ndesign_space:\n",
+        base="clock_ns: 4\ndesign_space: {kernels: [MVAU], steps: [tidy_up]}\n",
+    )
+    assert space.hw_compiler_space.kernels == {}
+    assert len(space.hw_compiler_space.steps) > 1
+    assert space.hw_compiler_space.config["synth_clk_period_ns"] == (4.0,)
 
 
 @pytest.mark.parametrize(
@@ -181,6 +219,26 @@ WRONG = {
         "stop_stp: unknown key 'stop_stp'",
         None,
     ),
+    "key like one of theirs": (
+        "clock_ns: 5\n§parallel_build: 1",
+        "parallel_build: unknown key 'parallel_build'",
+        None,
+    ),
+    "stop_step": (
+        "clock_ns: 5\n§stop_step: tidy_up",
+        "stop_step: stop_step is not supported: a build runs all of design_space.steps",
+        "Take it out, and shorten design_space.steps: a build ends with the last of them.",
+    ),
+    "start_step": (
+        "clock_ns: 5\n§start_step: tidy_up",
+        "start_step: start_step is not supported: a build runs all of design_space.steps",
+        "Take it out, and the steps before it out of design_space.steps.",
+    ),
+    "stop_step of FINN": (
+        "finn_config: {§stop_step: tidy_up}",
+        "finn_config.stop_step: stop_step is not supported: a build runs all of design_space.steps",
+        "Take it out, and shorten design_space.steps: a build ends with the last of them.",
+    ),
     "field": (
         "finn_config: {§target_fsp: 3}",
         "finn_config.target_fsp: unknown key 'target_fsp'",
@@ -207,7 +265,8 @@ WRONG = {
         None,
     ),
     "backend": (
-        "clock_ns: 5\ndesign_space: {steps: [], kernels: [MVAU: [finn:MVAU_hls, §MVAU_dyn]]}",
+        "clock_ns: 5\ndesign_space: {steps: [specialize_layers], "
+        "kernels: [MVAU: [finn:MVAU_hls, §MVAU_dyn]]}",
         "design_space.kernels[0].MVAU[1]: the kernel MVAU has no backend 'MVAU_dyn'",
         None,
     ),

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from blueprint_samples import marked
+from blueprint_samples import GOOD, marked
 
+from finnmake.blueprint.slots import entry_name
 from finnmake.blueprint.space import DesignSpace
 from finnmake.errors import BlueprintError
 
@@ -286,3 +287,47 @@ def test_branches_may_be_nested_as_deep_as_values(read: Read) -> None:
     levels = 17
     space = read(f"{HEAD}  steps: [{'[a.a, [a.b, ' * levels}[a.c, ~]{']]' * levels}]\n")
     assert space.get_total_combinations() == levels + 2
+
+
+ANALYSES = GOOD + "  transforms: {post_proc: "
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "[a.f, §a.f]",
+        "[a.f, §{name: a.f, parameters: {k: 1}}]",
+        "[a.f, a.g, §[a.g, {name: a.f, parameters: {k: 1}}]]",
+        "[~a.f, §~a.f]",
+        "[[a.f, ~], §[a.g, [a.h, a.f]]]",
+        "[§[[a.f, {name: a.f, parameters: {k: 1}}], a.g]]",
+    ],
+)
+def test_an_analysis_that_one_configuration_could_hold_twice(read: Read, written: str) -> None:
+    text, place = marked(f"{ANALYSES}{written}}}\n")
+    with pytest.raises(BlueprintError) as caught:
+        read(text)
+    errors = [line for line in str(caught.value).splitlines() if "the analysis 'a.f' twice" in line]
+    assert len(errors) == 1 or "'a.g' twice" in str(caught.value)
+    assert errors[0].startswith(f"blueprints/small.yaml:{place}: design_space.transforms.post_proc[")
+    assert "both would write postprocessing/a.f.json" in errors[0]
+    assert "-> Keep one of the two, or make them alternatives of one branch." in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "[a.f, a.g]",
+        "[{name: a.f, parameters: {k: [1, 2]}}]",
+        "[[a.f, {name: a.f, parameters: {k: 1}}, [a.g, a.f], ~], a.h]",
+    ],
+)
+def test_an_analysis_may_stand_in_several_alternatives_of_one_place(read: Read, written: str) -> None:
+    for point in read(f"{ANALYSES}{written}}}\n"):
+        names = [entry_name(entry) for entry in point.transforms_by_stage["post_proc"]]
+        assert len(set(names)) == len(names)
+
+
+def test_a_transform_may_stand_twice(read: Read) -> None:
+    space = read(f"{ANALYSES.replace('post_proc', 'pre_proc')}[a.T, a.T]}}\n")
+    assert space.hw_compiler_space.transforms["pre_proc"] == ((("a.T",),), (("a.T",),))

@@ -110,6 +110,7 @@ def step_lists(draw: st.DrawFn) -> tuple[list[Any], list[list[tuple[Any, ...]]]]
     if draw(st.booleans()):
         staged = [stage, None], [(stage,), ()]
     parts.insert(at, staged)
+    parts.append(("step_specialize_layers", [("step_specialize_layers",)]))  # it reads the kernels
     return [written for written, _ in parts], [options for _, options in parts]
 
 

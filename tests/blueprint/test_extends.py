@@ -10,7 +10,7 @@ from blueprint_samples import GOOD, KnownParts
 
 from finnmake.blueprint.loader import forge
 from finnmake.blueprint.space import DesignSpace
-from finnmake.blueprint.tables import FinnCatalog
+from finnmake.blueprint.tables import FinnCatalog, step_list
 from finnmake.errors import BlueprintError
 
 Load = Callable[..., DesignSpace]
@@ -122,6 +122,54 @@ def test_choose_takes_the_place_of_the_parents_priority(load: Load) -> None:
         {"backends": ["MVAU_rtl"], "attributes": {"resType": "lut"}},
         {"backends": ["MVAU_hls"], "attributes": {"resType": "lut"}},
     )
+
+
+@pytest.mark.parametrize(
+    ("parent", "child", "backends", "style"),
+    [
+        ("MVAU_rtl", "{attributes: {resType: lut}}", [["MVAU_rtl"]], "lut"),
+        ("[MVAU_rtl, MVAU_hls]", "{attributes: {resType: lut}}", [["MVAU_rtl", "MVAU_hls"]], "lut"),
+        ("MVAU_rtl", "{choose: [MVAU_hls, MVAU_rtl]}", [["MVAU_hls"], ["MVAU_rtl"]], None),
+        ("MVAU_rtl", "{priority: [MVAU_hls]}", [["MVAU_hls"]], None),
+        ("{attributes: {resType: dsp}}", "MVAU_rtl", [["MVAU_rtl"]], "dsp"),
+        ("{choose: [MVAU_hls, MVAU_rtl], attributes: {resType: dsp}}", "[MVAU_rtl]", [["MVAU_rtl"]], "dsp"),
+        ("MVAU_hls", "[MVAU_rtl]", [["MVAU_rtl"]], None),
+    ],
+)
+def test_the_short_form_of_a_kernel_merges_as_its_priority(
+    load: Load, parent: str, child: str, backends: list[list[str]], style: str | None
+) -> None:
+    space = load(
+        base=GOOD + f"  kernels: {{MVAU: {parent}}}\n",
+        child=CHILD + f"design_space: {{kernels: {{MVAU: {child}}}}}\n",
+    )
+    attributes = {} if style is None else {"resType": style}
+    assert list(space.hw_compiler_space.kernels["MVAU"]) == [
+        {"backends": each, "attributes": attributes} for each in backends
+    ]
+
+
+def test_a_mistake_in_a_parents_short_form_is_said_to_be_there(load: Load) -> None:
+    said = refused(
+        load,
+        base=GOOD + "  kernels: {MVAU: MVAU_rlt}\n",
+        child=CHILD + "design_space: {kernels: {MVAU: {attributes: {resType: lut}}}}\n",
+    )
+    assert said.startswith(
+        "blueprints/base.yaml:6:19: design_space.kernels.MVAU: the kernel MVAU has no backend"
+    )
+
+
+def test_null_for_the_design_space_takes_the_parents_steps_out(load: Load) -> None:
+    config = "config: {fpga_part: xc7z020clg400-1}"
+    base = f"model: ../models/net.onnx\ndesign_space: {{{config}, steps: [step_tidy_up]}}\n"
+    steps = tuple(((name,),) for name in step_list("estimate_only_dataflow_steps"))
+    middle = "extends: base.yaml\ndesign_space: null\n"
+    child = "name: child\nextends: middle.yaml\ndesign_space: {%s}\n"
+    assert load(base=base, middle=middle, child=child % config).hw_compiler_space.steps == steps
+    changed = load(child=child % f"{config}, steps: [{{at_end: {{insert: a.b}}}}]").hw_compiler_space.steps
+    assert changed == (*steps, (("a.b",),))
+    assert "FINN's default steps need a device" in refused(load, child=CHILD + "design_space:\n")
 
 
 def test_paths_are_relative_to_the_file_that_names_them(load: Load, project: Path) -> None:

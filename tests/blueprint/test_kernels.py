@@ -161,3 +161,42 @@ def test_what_is_wrong(read: Read, case: str) -> None:
     said, _, tip = str(caught.value).partition("\n  -> ")
     assert said.startswith(f"blueprints/small.yaml:{place}: design_space.{message}")
     assert tip == cure
+
+
+OWN = GOOD + "  kernels: %s\n  steps: %s\n"
+
+
+@pytest.mark.parametrize("kernels", ["{MVAU: MVAU_rtl}", "[MVAU: {attributes: {resType: [lut, dsp]}}]"])
+@pytest.mark.parametrize("steps", ["[]", "[step_tidy_up, ~my.step]", "[my.step_specialize_layers]"])
+def test_kernels_that_no_step_would_read_are_refused(read: Read, kernels: str, steps: str) -> None:
+    with pytest.raises(BlueprintError) as caught:
+        read(OWN % (kernels, steps))
+    assert str(caught.value) == (
+        "blueprints/small.yaml:6:3: design_space.kernels: nothing would read the kernels: "
+        "step_specialize_layers stands nowhere among the steps\n"
+        "  -> Add step_specialize_layers to design_space.steps, or take the kernels out."
+    )
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        "[step_specialize_layers]",
+        "[finn.builder.build_dataflow_steps.step_specialize_layers]",
+        "[~step_specialize_layers]",
+        "[[step_tidy_up, [my.step, [step_specialize_layers, ~]]]]",
+        "default",
+    ],
+)
+def test_it_is_enough_that_one_combination_reads_them(read: Read, steps: str) -> None:
+    assert list(read(OWN % ("{MVAU: MVAU_rtl}", steps)).hw_compiler_space.kernels) == ["MVAU"]
+
+
+def test_a_kernel_by_its_name_alone_needs_no_reader(read: Read) -> None:
+    assert list(read(OWN % ("[MVAU, Pool]", "[step_tidy_up]")).hw_compiler_space.kernels) == ["MVAU", "Pool"]
+
+
+def test_a_misspelt_step_is_the_only_error(read: Read) -> None:
+    with pytest.raises(BlueprintError, match=r"unknown step 'step_specialise_layers'") as caught:
+        read(OWN % ("{MVAU: MVAU_rtl}", "[step_specialise_layers]"))
+    assert "nothing would read" not in str(caught.value)

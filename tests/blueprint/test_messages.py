@@ -466,3 +466,41 @@ def test_a_file_that_cannot_be_read(project: Path) -> None:
         BlueprintError, match=r"^blueprints/none\.yaml: cannot be read: No such file or directory"
     ):
         forge(Path("blueprints/none.yaml"), project, known=FinnCatalog())
+
+
+@pytest.mark.parametrize(
+    ("written", "base", "write"),
+    [
+        ("010", "8: 8", "10 (or 8, if base 8 is meant)"),
+        ("0777", "8: 511", "777 (or 511, if base 8 is meant)"),
+        ("-010", "8: -8", "-10 (or -8, if base 8 is meant)"),
+        ("0_17", "8: 15", "17 (or 15, if base 8 is meant)"),
+        ("+07", "8: 7", "7"),
+        ("1:30", "60: 90", "90"),
+        ("-1:30", "60: -90", "-90"),
+        ("1:00:00", "60: 3600", "3600"),
+        ("1:30.5", "60: 90.5", "90.5"),
+    ],
+)
+@pytest.mark.parametrize("key", ["timeout", "description"])
+def test_numbers_that_a_reader_takes_for_others(
+    read: Read, key: str, written: str, base: str, write: str
+) -> None:
+    with pytest.raises(BlueprintError) as caught:
+        read(f"{GOOD}{key}: {written}\n")
+    assert str(caught.value) == (
+        f"blueprints/small.yaml:6:{len(key) + 3}: {key}: {written!r} is a number in base {base}\n"
+        f"  -> Write {write}, or put it in quotes where text is wanted."
+    )
+    assert read(f"{GOOD}description: '{written}'\n").description == written
+
+
+@pytest.mark.parametrize(("written", "seconds"), [("0x10", 16), ("1_000", 1000), ("100", 100), ("0b101", 5)])
+def test_numbers_that_nobody_takes_for_others(read: Read, written: str, seconds: int) -> None:
+    assert read(f"{GOOD}timeout: {written}\n").global_config["timeout_seconds"] == seconds
+
+
+def test_zero_and_fractions_keep_their_zeros(read: Read) -> None:
+    space = read(f"{GOOD}    synth_clk_period_ns: [0.5, 007.5, 10.0]\nsearch: {{seed: 0}}\n")
+    assert space.hw_compiler_space.config["synth_clk_period_ns"] == (0.5, 7.5, 10.0)
+    assert space.search_config.seed == 0

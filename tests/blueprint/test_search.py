@@ -18,7 +18,7 @@ SPACE = (
     + "    target_fps: [10, 20, 30]\n    mlo: [false, true]\n    board: [Pynq-Z1, null]\n"
     + "  kernels: {MVAU: {choose: [MVAU_rtl, [MVAU_hls, MVAU_rtl]]}, Pool: }\n"
     + "  transforms: {pre_proc: [~FoldConstants], mid: [a.T]}\n"
-    + "  steps: [[{step: a.a, k: [1, 2]}, ~], {stage: mid}]\n"
+    + "  steps: [[{step: a.a, k: [1, 2]}, ~], {stage: mid}, step_specialize_layers]\n"
 )
 ALL = 3 * 2 * 2 * 2 * 2 * 3
 
@@ -82,7 +82,7 @@ def test_every_metric_of_a_build_has_a_name_here(read: Read) -> None:
         ("mid == ['a.T']", ALL),
         ("'a.a' in steps", ALL * 2 // 3),
         ("'mid' in steps", ALL),
-        ("steps == ['a.a', 'mid']", ALL * 2 // 3),
+        ("steps == ['a.a', 'mid', 'step_specialize_layers']", ALL * 2 // 3),
         ("target_fps * 2 >= 40 if mlo else True", ALL * 5 // 6),
     ],
 )

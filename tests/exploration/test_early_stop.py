@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finnmake.blueprint.expressions import Expression
-from finnmake.exploration.early_stop import broken_limits, rule_out
+from finnmake.exploration.early_stop import broken_limits, rule_out, unknown_objectives
 from finnmake.records import BuildMetrics
 
 OBJECTIVES = (("throughput", "max"), ("lut_utilization", "min"))
@@ -49,10 +49,12 @@ def test_a_limit_over_what_is_not_known_yet_rules_nothing_out(text: str) -> None
     assert broken_limits([text], metrics(1, 0.5)) == []
 
 
-def test_an_objective_that_no_estimate_knows_does_not_count() -> None:
-    objectives = (("total_power", "min"), *OBJECTIVES)
-    assert list(rule_out({"a": metrics(1, 0.5), "b": metrics(2, 0.5)}, objectives, ())) == ["a"]
-    assert rule_out({"a": metrics(1, 0.5), "b": metrics(2, 0.5)}, (("accuracy", "max"),), ()) == {}
+def test_while_an_objective_is_unknown_nothing_is_dominated() -> None:
+    worse, better = metrics(1, 0.5), metrics(2, 0.4)
+    objectives = (("accuracy", "max"), *OBJECTIVES)
+    assert rule_out({"a": worse, "b": better}, OBJECTIVES, ()).keys() == {"a"}
+    assert rule_out({"a": worse, "b": better}, objectives, ()) == {}
+    assert unknown_objectives({"a": worse, "b": better}, objectives) == ["accuracy"]
 
 
 def test_an_unknown_value_neither_rules_out_nor_is_ruled_out() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def test_constraints_are_left_out() -> None:
 def test_at_most_max_builds_are_built() -> None:
     assert list(select(searched(max_builds=3))) == [0, 1, 2]
     assert list(select(searched(constraint="a == b", max_builds=3))) == [0, 11, 22]
-    assert sample(20, max_builds=3) == sample(20)[:3]
+    assert len(sample(20, max_builds=3)) == 3
 
 
 def test_a_space_that_is_too_large_is_refused_with_the_axes_that_make_it() -> None:
@@ -88,3 +89,20 @@ def test_a_sample_of_what_is_hardly_ever_allowed_says_so() -> None:
     )
     with pytest.raises(ValidationError, match=r"^b.yaml:9: 2,000 draws found only \d of 2 samples"):
         select(space)
+
+
+def test_a_sample_is_found_where_the_constraints_allow_little() -> None:
+    space = replace(
+        small({"a": range(300), "b": range(10)}),
+        constraints=(Expression("a < 10"),),
+        search_config=SearchConfig("random", samples=99),
+    )
+    assert len(set(select(space))) == 99
+    assert all(space.allows(position) for position in select(space))
+
+
+def test_max_builds_takes_a_random_part_of_a_random_sample() -> None:
+    space = replace(small(NUMBERS), search_config=SearchConfig("random", samples=50))
+    few = replace(space, search_config=SearchConfig("random", samples=50, max_builds=5))
+    assert set(select(few)) < set(select(space))
+    assert list(select(few)) != list(select(space))[:5]

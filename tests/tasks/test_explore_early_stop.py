@@ -147,3 +147,20 @@ def test_with_finn(empty_project: Project) -> None:
     before = table(empty_project)
     again = empty_project.succeed("explore")
     assert again.steps == [] and table(empty_project) == before
+
+
+def test_what_is_built_to_its_end_stays(empty_project: Project) -> None:
+    """Figures that took hours are not given away for estimates."""
+    long_space(empty_project)
+    empty_project.succeed("explore")
+    before = table(empty_project)
+    empty_project.succeed("explore", "--early-stop")
+    assert table(empty_project) == before
+    assert empty_project.read("result.json", "tiny", "config_001")["status"] == "SUCCESS"
+
+
+def test_an_objective_that_estimates_do_not_tell_is_said(empty_project: Project) -> None:
+    long_space(empty_project, objectives={"accuracy": "max", "throughput": "max"})
+    run = empty_project.succeed("explore", "--early-stop")
+    assert "estimates do not tell accuracy" in run.output
+    assert list(statuses(empty_project).values()) == ["SKIPPED", "SUCCESS", "SKIPPED", "SUCCESS"]

@@ -205,3 +205,37 @@ def test_a_failing_analysis_is_a_warning(empty_project: Project) -> None:
         assert result["status"] == "SUCCESS"
         assert any("analysis judge" in warning for warning in result["warnings"])
     assert json.loads((empty_project.folder("tiny") / "postprocessing/warnings.json").read_text())
+
+
+def test_fail_fast_counts_what_is_up_to_date(empty_project: Project) -> None:
+    mock_space(empty_project, steps=["step_tidy_up", ["step_streamline", "step_convert_to_hw"], *STEPS[2:]])
+    empty_project.succeed("explore")
+    failing = {"step": "step_streamline", "fail": True}
+    mock_space(empty_project, steps=["step_tidy_up", [failing, "step_convert_to_hw"], *STEPS[2:]])
+    empty_project.fail("explore", "--fail-fast")
+    found = list(statuses(empty_project).values())
+    assert found.count("FAILED") == 1
+    assert found.count("SUCCESS") == 4
+
+
+def test_time_that_one_build_had_used_up_is_not_another_one_s(empty_project: Project) -> None:
+    """The first build runs the shared step as well, and has too little left for the next one."""
+    steps = [
+        {"step": "step_tidy_up", "sleep": 1.2},
+        {"step": "step_streamline", "sleep": 1.2},
+        ["~", "step_convert_to_hw"],
+        STEPS[-1],
+    ]
+    config = fields(synth_clk_period_ns=5.0, target_fps=1000)
+    mock_space(empty_project, config=config, steps=steps, keys={"search": {"timeout": 2}})
+    empty_project.fail("explore")
+    assert statuses(empty_project) == {"config_001": "TIMEOUT", "config_002": "SUCCESS"}
+
+
+def test_a_failure_names_no_log_of_another_build(empty_project: Project) -> None:
+    mock_space(empty_project)
+    empty_project.succeed("explore")
+    mock_space(empty_project, steps=[FAILING, *STEPS[1:]])
+    empty_project.fail("explore")
+    assert outcome(empty_project, "config_001")["logs"] == {"build": "build.log"}
+    assert outcome(empty_project, "config_002")["logs"] == {}

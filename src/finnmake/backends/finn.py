@@ -171,7 +171,7 @@ def _analysis(call: StepCall, loaded: ModelWrapper, config: RecordedFields) -> M
         artifacts=Path("artifacts"),
         model=loaded,
     )
-    value = _target(call)(build)
+    value = _target(call)(build, **call.parameters["parameters"])
     if not isinstance(value, Mapping):
         raise StepError(
             call.name,

@@ -135,7 +135,8 @@ def run(call: StepCall, loaded: Simulated, config: RecordedFields, work: Path) -
 
 def _misbehave(call: StepCall) -> None:
     """What the parameters `sleep` and `fail` ask for. Raises StepError."""
-    pause = call.parameters.get("sleep", 0)
+    asked = call.parameters["parameters"] if call.kind == "analysis" else call.parameters
+    pause = asked.get("sleep", 0)
     if isinstance(pause, bool) or not isinstance(pause, (int, float)) or not 0 <= pause <= _LONGEST_SLEEP:
         raise StepError(
             call.name,
@@ -145,7 +146,7 @@ def _misbehave(call: StepCall) -> None:
         )
     if pause:  # a sleep of nothing takes longer than the rest of the step
         time.sleep(pause)
-    if call.parameters.get("fail") is True:
+    if asked.get("fail") is True:
         raise StepError(
             call.name,
             "the backend mock fails here, as the blueprint asks",

@@ -37,9 +37,17 @@ _OUTPUTS = {"estimates": "ESTIMATES", "rtl": "STITCHED_IP", "bitfile": "BITFILE"
 
 #: Keys without a meaning here -> why.
 _MEANINGLESS = {
-    "start_step": "finnmake finds in the store what is done already",
-    "stop_step": "a build ends with the last of design_space.steps: shorten that list",
+    "debug": "finnmake keeps the logs of every step anyway",
+    "parallel_builds": "how many builds run at once is said on the command line: -n",
+    "verify": "design_space.config.verify_steps says what is verified",
+    "verify_data": "design_space.config.verify_input_npy and verify_expected_output_npy name the data",
     "working_directory": "outputs are in builds/<name>/<configuration>",
+}
+
+#: Keys that say which of the steps are run -> what to do instead; without them a build would do more.
+_PART_OF_STEPS = {
+    "start_step": "Take it out, and the steps before it out of design_space.steps.",
+    "stop_step": "Take it out, and shorten design_space.steps: a build ends with the last of them.",
 }
 
 #: Fields of FINN's configuration that some releases have, and the one that is installed may not.
@@ -89,6 +97,8 @@ class _Translator:
                     search[key] = item
                 elif key == "output":
                     _put(top, "output_stage", _output_stage(item))
+                elif key in _PART_OF_STEPS:
+                    _check_whole(item, key)
                 elif key in _MEANINGLESS:
                     self._note(item, key, _MEANINGLESS[key])
                 elif key == "version" and item.value != schema.VERSION:
@@ -141,7 +151,10 @@ class _Translator:
     def _finn_config(self, item: Item) -> dict[str, Item]:
         found = {}
         for name, entry in schema.read_mapping(item).items():
-            if name in schema.REFUSED_FIELDS:
+            if name in _PART_OF_STEPS:
+                with self.problems.collecting():
+                    _check_whole(entry, name)
+            elif name in schema.REFUSED_FIELDS:
                 self._note(entry, f"finn_config.{name}", schema.REFUSED_FIELDS[name][0])
             elif name in _OTHER_RELEASES and tables.config_field(name) is None:
                 self._note(entry, f"finn_config.{name}", "the installed FINN has no such field")
@@ -152,6 +165,12 @@ class _Translator:
     def _design_space(self, top: dict[str, Item], config: Mapping[str, Item], root: Item) -> None:
         written = top.get("design_space") or Item({}, keyed(root.where, "design_space"), root.where)
         space = dict(schema.read_mapping(written))
+        if written.value is None:  # what is extended is taken out, but for what the top of a file says
+            space = {
+                key: Item(None, keyed(written.where, f"design_space.{key}"), written.key_where)
+                for key in schema.SPACE_KEYS
+                if key != "config"
+            }
         if "kernels" in space:
             space["kernels"] = self._kernels(space["kernels"])
         if isinstance(getattr(space.get("steps"), "value", None), list):
@@ -220,6 +239,16 @@ def _put(entries: dict[str, Item], key: str, item: Item) -> None:
             cure="Keep one of the two.",
         )
     entries[key] = item
+
+
+def _check_whole(item: Item, key: str) -> None:
+    """Raises BlueprintError where a file asks for a part of its steps."""
+    if item.value is not None:
+        raise BlueprintError(
+            f"{key} is not supported: a build runs all of design_space.steps",
+            where=item.key_where,
+            cure=_PART_OF_STEPS[key],
+        )
 
 
 def _output_stage(item: Item) -> Item:

@@ -22,6 +22,10 @@ _DEEPEST = 40
 #: YAML 1.1 takes `1e6` for text because it has no dot; a reader means the number.
 _EXPONENT = re.compile(r"[-+]?\d+[eE][-+]?\d+")
 
+#: Numbers of YAML 1.1 that a reader takes for others: in base 60, and octal ones.
+_SEXAGESIMAL = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?")
+_OCTAL = re.compile(r"([-+]?)0[0_]*([0-7][0-7_]*)")
+
 #: More than any number needs; of longer ones Python does not write the decimals.
 _MOST_BITS = 4096
 
@@ -218,7 +222,27 @@ class _Reader:
             raise BlueprintError(f"{shortened(node.value)!r} is not a finite number", where=where)
         if isinstance(value, int) and value.bit_length() > _MOST_BITS:
             raise BlueprintError("the number is too large", where=where)
+        if type(value) in (int, float):
+            _check_notation(node.value, value, where)
         return value
+
+
+def _check_notation(text: str, value: float, where: Location) -> None:
+    """Raises BlueprintError for a number that is written as a time, or with zeros before it."""
+    if _SEXAGESIMAL.fullmatch(text):
+        base, meant = "60", shortened(str(value))
+    elif octal := _OCTAL.fullmatch(text):
+        decimal = octal[1].removeprefix("+") + octal[2].replace("_", "")
+        base, meant = "8", shortened(decimal)
+        if decimal != str(value):
+            meant += f" (or {shortened(str(value))}, if base 8 is meant)"
+    else:
+        return
+    raise BlueprintError(
+        f"{shortened(text)!r} is a number in base {base}: {shortened(str(value))}",
+        where=where,
+        cure=f"Write {meant}, or put it in quotes where text is wanted.",
+    )
 
 
 def keyed(where: Location, key: str) -> Location:

@@ -110,6 +110,8 @@ class Expression:
         for node in ast.walk(tree):
             if not isinstance(node, _ALLOWED):
                 raise self._wrong(f"holds something else than comparisons and arithmetic ({_word(node)})")
+            if isinstance(node, ast.BinOp) and any(map(_is_text, (node.left, node.right))):
+                raise self._wrong("calculates with text")
         if not _is_condition(tree.body):
             raise self._wrong("is neither true nor false")
         return tree.body
@@ -121,7 +123,7 @@ class Expression:
         evaluator = simpleeval.EvalWithCompoundTypes(names=dict(values), functions={})
         try:
             result = evaluator.eval(self.text, previously_parsed=self._tree)
-        except (TypeError, ValueError, ArithmeticError, simpleeval.InvalidExpression) as error:
+        except (TypeError, ValueError, ArithmeticError, MemoryError, simpleeval.InvalidExpression) as error:
             shown = ", ".join(f"{name} = {_shown(values.get(name))}" for name in sorted(self.names))
             raise self._wrong(f"cannot be evaluated{f' where {shown}' if shown else ''}: {error}") from None
         if not isinstance(result, bool):
@@ -152,6 +154,10 @@ def _is_condition(node: ast.expr, truths: Collection[str] | None = None) -> bool
     elif isinstance(node, ast.IfExp):
         parts = [node.body, node.orelse]
     return bool(parts) and all(_is_condition(part, truths) for part in parts)
+
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
 def _shown(value: Any) -> str:

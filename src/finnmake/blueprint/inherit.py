@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from finnmake.blueprint import schema
-from finnmake.blueprint.document import Item, read_document
+from finnmake.blueprint.document import Item, keyed, read_document
 from finnmake.blueprint.names import did_you_mean
 from finnmake.blueprint.paths import BlueprintPaths
 from finnmake.errors import BlueprintError, Location
@@ -26,6 +26,9 @@ _VARIABLE = re.compile(r"\$\{([^{}]*)\}")
 #: Below these, keys of which a value has one only: the child's takes the place of the other.
 _VALUES = ("design_space.config.", "design_space.kernels.")
 _EITHER = (("step", "factor"), ("choose", "priority"))
+
+#: Where a backend, or a list of them, is short for `{priority: [...]}`.
+_KERNEL = re.compile(r"design_space\.kernels\.[^.\[\]]+")
 
 
 @dataclass(frozen=True)
@@ -49,13 +52,16 @@ class Chain:
         return merged
 
     def steps(self) -> tuple[Item, ...]:
-        """`design_space.steps` of each file that writes it, the oldest first."""
-        spaces = (root.value.get("design_space") for root in reversed(self.files))
-        return tuple(
-            space.value["steps"]
-            for space in spaces
-            if space is not None and isinstance(space.value, dict) and "steps" in space.value
-        )
+        """`design_space.steps` of each file that writes it, the oldest first; null where it takes all out."""
+        found = []
+        for root in reversed(self.files):
+            space = root.value.get("design_space")
+            if space is not None and space.value is None:
+                where = keyed(space.where, "design_space.steps")
+                found.append(Item(None, where, where))
+            elif space is not None and isinstance(space.value, dict) and "steps" in space.value:
+                found.append(space.value["steps"])
+        return tuple(found)
 
 
 def read_chain(paths: BlueprintPaths, variables: Collection[str]) -> Chain:
@@ -155,6 +161,7 @@ def _variable(name: str, where: Location, variables: Collection[str]) -> str:
 
 def _merged(parent: Item, child: Item) -> Item:
     """The child's value over the parent's."""
+    parent, child = _long_form(parent, child), _long_form(child, parent)
     if not isinstance(parent.value, dict) or not isinstance(child.value, dict):
         return child
     entries = dict(parent.value)
@@ -168,6 +175,15 @@ def _merged(parent: Item, child: Item) -> Item:
     for dropped in _displaced(parent, child):
         entries.pop(dropped, None)
     return replace(child, value=entries)
+
+
+def _long_form(item: Item, other: Item) -> Item:
+    """A kernel's backends as its `priority`, where they are merged with a mapping; else the item itself."""
+    if not isinstance(other.value, dict) or not _KERNEL.fullmatch(item.where.key or ""):
+        return item
+    if isinstance(item.value, str):
+        return replace(item, value={"priority": replace(item, value=[item])})
+    return replace(item, value={"priority": item}) if isinstance(item.value, list) else item
 
 
 def _displaced(parent: Item, child: Item) -> Iterator[str]:

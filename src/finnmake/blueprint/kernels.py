@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from math import prod
 from typing import Any
@@ -12,7 +12,7 @@ from finnmake.blueprint.context import Context, refuse_many
 from finnmake.blueprint.document import Item
 from finnmake.blueprint.fields import is_axis
 from finnmake.blueprint.names import did_you_mean
-from finnmake.blueprint.slots import KERNEL, Slot
+from finnmake.blueprint.slots import KERNEL, Slot, entry_name
 from finnmake.blueprint.tables import FieldType
 from finnmake.errors import BlueprintError
 
@@ -45,6 +45,22 @@ def read_kernels(item: Item, context: Context) -> list[Slot]:
                 _check_kernel(name, named)
                 slots[name] = Slot(KERNEL, name, _options(name, spec, context), named.where.key or name)
     return list(slots.values())
+
+
+def check_read(item: Item, kernels: Sequence[Slot], steps: Sequence[Slot], context: Context) -> None:
+    """Raises BlueprintError where kernels are given, and no combination has the step that reads them.
+
+    A kernel by its name alone is FINN's choice, which FINN takes without that step too.
+    """
+    said = any(option["backends"] or option["attributes"] for slot in kernels for option in slot.options)
+    names = {entry_name(entry) for slot in steps for option in slot.options for entry in option}
+    if said and all(context.known.find("step", name) != tables.SPECIALIZE_STEP for name in names):
+        step = tables.SPECIALIZE_STEP.rpartition(":")[2]
+        raise BlueprintError(
+            f"nothing would read the kernels: {step} stands nowhere among the steps",
+            where=item.key_where,
+            cure=f"Add {step} to design_space.steps, or take the kernels out.",
+        )
 
 
 def _written(item: Item, context: Context) -> Iterator[tuple[str, Item, Item]]:

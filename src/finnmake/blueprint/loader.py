@@ -15,7 +15,7 @@ from finnmake.blueprint.entries import EntryReader
 from finnmake.blueprint.expressions import Expression
 from finnmake.blueprint.fields import read_config
 from finnmake.blueprint.inherit import Chain, lines, read_chain
-from finnmake.blueprint.kernels import read_kernels
+from finnmake.blueprint.kernels import check_read, read_kernels
 from finnmake.blueprint.names import NameCatalog, PartTable
 from finnmake.blueprint.operations import resolve_steps
 from finnmake.blueprint.paths import BlueprintPaths, resolve_blueprint
@@ -213,7 +213,9 @@ class _Forge:
         inner = self._read(top, "design_space", schema.read_mapping, inner)
         no_stages: dict[str, Item] = {}
         stages = self._read(inner, "transforms", partial(read_stages, context=self._context), no_stages)
+        problems = len(self._problems)
         steps = self._steps(inner, stage, all_stages(stages))
+        steps_are_whole = len(self._problems) == problems
         check_places(stages, steps, self._context)
         config = partial(read_config, context=self._context)
         kernels = partial(read_kernels, context=self._context)
@@ -224,6 +226,9 @@ class _Forge:
             "steps": steps,
             "kernels": self._read(inner, "kernels", kernels, nothing),
         }
+        if steps_are_whole and sections["kernels"]:
+            with self._problems.collecting():
+                check_read(inner["kernels"], sections["kernels"], steps, self._context)
         order = dict.fromkeys([*(key for key in inner if key in sections), *sections])
         if "steps" not in inner:
             order["steps"] = order.pop("steps")

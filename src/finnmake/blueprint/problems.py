@@ -48,6 +48,10 @@ class Problems:
         except BlueprintError as error:
             self._errors.append(error)
 
+    def __len__(self) -> int:
+        """How many there are so far."""
+        return len(self._errors)
+
     def raise_any(self) -> None:
         """Raise what was collected: one error as itself, several as BlueprintErrors, none not at all."""
         if len(self._errors) > 1:

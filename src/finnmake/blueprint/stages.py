@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from finnmake.blueprint import schema, tables
@@ -9,8 +10,8 @@ from finnmake.blueprint.context import Context
 from finnmake.blueprint.document import Item
 from finnmake.blueprint.entries import EntryReader
 from finnmake.blueprint.names import did_you_mean
-from finnmake.blueprint.slots import TRANSFORM, Slot
-from finnmake.errors import BlueprintError
+from finnmake.blueprint.slots import TRANSFORM, Slot, entry_name
+from finnmake.errors import BlueprintError, Location
 
 #: Names of other things in constraints.
 _TAKEN = ("steps",)
@@ -50,8 +51,38 @@ def read_transforms(stages: Mapping[str, Item], context: Context) -> list[Slot]:
     for stage, item in stages.items():
         kind = schema.STAGES.get(stage, "transform")
         with context.problems.collecting():
-            slots += EntryReader(context, TRANSFORM, kind, "name").slots(schema.read_list(item), stage)
+            items = schema.read_list(item)
+            found = EntryReader(context, TRANSFORM, kind, "name").slots(items, stage)
+            slots += found
+            if kind == "analysis":
+                _check_analyses(found, items, context)
     return slots
+
+
+def _check_analyses(slots: Sequence[Slot], items: Sequence[Item], context: Context) -> None:
+    """Note the analyses that one combination could hold twice: the second would overwrite the first."""
+    places = {item.where.key: item.where for item in items}
+    seen: dict[str, Location] = {}
+    for slot in slots:
+        where = places[slot.key]
+        counts: Counter[str] = Counter()
+        for option in slot.options:
+            counts |= Counter(map(entry_name, option))
+        for name, count in counts.items():
+            with context.problems.collecting():
+                if count > 1 or name in seen:
+                    first = f", first in {_line(seen[name])}" if name in seen else ""
+                    raise BlueprintError(
+                        f"one configuration could hold the analysis {name!r} twice{first}: "
+                        f"both would write postprocessing/{name}.json",
+                        where=where,
+                        cure="Keep one of the two, or make them alternatives of one branch.",
+                    )
+        seen = dict.fromkeys(counts, where) | seen
+
+
+def _line(where: Location) -> str:
+    return f"{where.path}:{where.line}"
 
 
 def all_stages(written: Iterable[str]) -> tuple[str, ...]:

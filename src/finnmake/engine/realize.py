@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -60,20 +59,20 @@ class Flow:
         model: ref of the model's content.
         flags: the configuration's fields.
         timeout: seconds for each step.
-        deadline: when (`time.monotonic`) all of them must be done; None for no such limit.
+        budget: seconds that all steps that run may take together; None for no such limit.
     """
 
     calls: Sequence[StepCall]
     model: str
     flags: Mapping[str, Any]
     timeout: float
-    deadline: float | None = None
+    budget: float | None = None
 
-    def seconds_left(self, call: StepCall) -> float:
-        """For the next step. Raises StepError where there is no time left."""
-        if self.deadline is None:
+    def seconds_for(self, call: StepCall, spent: float) -> float:
+        """For the next step, after so many seconds. Raises StepError where there is no time left."""
+        if self.budget is None:
             return self.timeout
-        left = self.deadline - time.monotonic()
+        left = self.budget - spent
         if left <= 0:
             raise StepError(
                 call.name,
@@ -85,8 +84,23 @@ class Flow:
         return min(self.timeout, left)
 
 
+def seconds_run(outcomes: Sequence[StepOutcome]) -> float:
+    """The time that those steps took that ran; what came from the store took none."""
+    return float(sum(outcome.trace["info"]["seconds"] for outcome in outcomes if not outcome.hit))
+
+
 #: Told of each step: `(name, "hit" | "load" | "run" | "done", seconds)`; "load" is the backend's imports.
 Listener = Callable[[str, str, float], None]
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """A step that failed in this run: by which action, what it had read if known, its seconds, the error."""
+
+    action: str
+    reads: Mapping[str, Any] | None
+    timeout: float
+    error: StepError
 
 
 class Engine:
@@ -102,8 +116,7 @@ class Engine:
         self.digests = digests
         self._index = TraceIndex(store)
         self._made: dict[Path, State] = {}
-        #: Action key -> the failures of this run: by which action, what it had read, if known, the error.
-        self._failed: dict[str, list[tuple[str, Mapping[str, Any] | None, StepError]]] = {}
+        self._failed: dict[str, list[_Failure]] = {}
 
     def realize(self, flow: Flow, listener: Listener, outcomes: list[StepOutcome]) -> None:
         """Append the outcome of every step, from the store or run now, to `outcomes` as it is known.
@@ -115,7 +128,7 @@ class Engine:
         slot = JobSlot(self.pool)
         with slot:
             for call in flow.calls:
-                outcome = self._step(call, state, flow, slot, listener)
+                outcome = self._step(call, state, flow, seconds_run(outcomes), slot, listener)
                 outcomes.append(outcome)
                 state = outcome.state
         self._restore(state)
@@ -146,7 +159,7 @@ class Engine:
         return refs
 
     def _step(
-        self, call: StepCall, state: State, flow: Flow, slot: JobSlot, listener: Listener
+        self, call: StepCall, state: State, flow: Flow, spent: float, slot: JobSlot, listener: Listener
     ) -> StepOutcome:
         key = action_key(call, state, self.toolchain.digest)
         flags = {**flow.flags, **state.overrides}
@@ -156,7 +169,8 @@ class Engine:
             with self._lock(key, flags), self.store.lock(f"run-{action}"), self._folders(action, state):
                 found = self._find(call, key, flags)
                 if found is None:
-                    return self._run(call, key, action, state, flags, flow.seconds_left(call), slot, listener)
+                    timeout = flow.seconds_for(call, spent)
+                    return self._run(call, key, action, state, flags, timeout, slot, listener)
         listener(call.name, "hit", 0.0)
         return found
 
@@ -182,14 +196,21 @@ class Engine:
     def _difference(self, reads: Mapping[str, Any], flags: Mapping[str, Any]) -> tuple[str, str] | None:
         return first_difference(reads, flags, self.project, self.digests, self.pool.places.fixed)
 
-    def _check_failed(self, key: str, action: str, flags: Mapping[str, Any]) -> None:
+    def _check_failed(self, key: str, action: str, flags: Mapping[str, Any], timeout: float) -> None:
         """Raise the error of an earlier try in this run, where all that it had read is the same now.
 
-        Where that is not known (it ran out of time, or its process died), only the very same action fails.
+        Where that is not known, as the process died, only the very same action fails; where time ran out,
+        only with no more of it.
         """
-        for failed, reads, error in self._failed.get(key, ()):
-            if failed == action if reads is None else self._difference(reads, flags) is None:
-                raise error
+        for failure in self._failed.get(key, ()):
+            if failure.reads is not None:
+                again = self._difference(failure.reads, flags) is None
+            else:
+                again = failure.action == action and not (
+                    failure.error.timed_out and timeout > failure.timeout
+                )
+            if again:
+                raise failure.error
 
     @contextmanager
     def _lock(self, key: str, flags: Mapping[str, Any]) -> Iterator[None]:
@@ -223,7 +244,7 @@ class Engine:
         slot: JobSlot,
         listener: Listener,
     ) -> StepOutcome:
-        self._check_failed(key, action, flags)
+        self._check_failed(key, action, flags, timeout)
         if not self.pool.ready:
             listener(call.name, "load", 0.0)
         slot.open()
@@ -248,7 +269,7 @@ class Engine:
                 error.log = self._own_log(log, said)
                 reads = error.reads and {**error.reads, "fields": fields_of(flags, error.reads["fields"])}
                 # Not cached, but not tried twice in one run either.
-                self._failed.setdefault(key, []).append((action, reads, error))
+                self._failed.setdefault(key, []).append(_Failure(action, reads, timeout, error))
                 raise
             info = {name: answer[name] for name in ("seconds", "peak_rss_kb")}
             info["log"] = self.store.put_bytes(said.read())  # a process the step left behind may still write

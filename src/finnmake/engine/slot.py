@@ -54,7 +54,7 @@ class JobSlot:
                 call.name,
                 f"no result after {timeout:g} s; the step and all it started were stopped",
                 category="timeout",
-                cure="Raise `timeout` or `search.timeout` in the blueprint, or see in the log where it hangs.",
+                cure="Raise `timeout` or `search.timeout` in the blueprint, or look into the log.",
                 log=log,
                 timed_out=True,
             ) from late

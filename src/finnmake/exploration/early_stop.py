@@ -18,7 +18,8 @@ def rule_out(
 
     Args:
         estimates: configuration id -> its metrics as far as estimates tell them.
-        objectives: (metric, `max` or `min`); those that no estimate knows rule nothing out.
+        objectives: (metric, `max` or `min`); while no estimate knows one of them, nothing is dominated: what
+            is behind in the others may be ahead in this one.
         limits: over metrics; one that names a metric that is not known yet rules nothing out.
     """
     reasons: dict[str, str] = {}
@@ -29,6 +30,17 @@ def rule_out(
             reasons[config_id] = f"its estimates break the limit {broken.text} ({_shown(broken, metrics)})"
     left = [config_id for config_id in estimates if config_id not in reasons]
     return {**reasons, **_dominated({each: estimates[each] for each in left}, objectives)}
+
+
+def unknown_objectives(
+    estimates: Mapping[str, BuildMetrics], objectives: Sequence[tuple[str, str]]
+) -> list[str]:
+    """The objectives that no estimate has a value for."""
+    return [
+        name
+        for name, _ in objectives
+        if all(metric_value(metrics, name) is None for metrics in estimates.values())
+    ]
 
 
 def broken_limits(limits: Iterable[str], metrics: BuildMetrics) -> list[str]:
@@ -52,21 +64,16 @@ def _breaks(limit: Expression, metrics: BuildMetrics) -> bool:
 def _dominated(
     estimates: Mapping[str, BuildMetrics], objectives: Sequence[tuple[str, str]]
 ) -> dict[str, str]:
-    known = [
-        (name, sense)
-        for name, sense in objectives
-        if any(metric_value(metrics, name) is not None for metrics in estimates.values())
-    ]
-    if not known:
+    if unknown_objectives(estimates, objectives):
         return {}
-    senses = [sense for _, sense in known]
+    senses = [sense for _, sense in objectives]
     ids = list(estimates)
-    points = [[metric_value(estimates[each], name) for name, _ in known] for each in ids]
+    points = [[metric_value(estimates[each], name) for name, _ in objectives] for each in ids]
     best = pareto_set(points, senses)
     reasons = {}
     for at, config_id in enumerate(ids):
         better = next((other for other in best if dominates(points[other], points[at], senses)), None)
         if better is not None:
-            names = ", ".join(name for name, _ in known)
+            names = ", ".join(name for name, _ in objectives)
             reasons[config_id] = f"its estimates are dominated by those of {ids[better]} ({names})"
     return reasons

@@ -29,7 +29,7 @@ def select(space: DesignSpace) -> Sequence[int]:
 def _chosen(space: DesignSpace) -> Sequence[int]:
     search = space.search_config
     if search.strategy == "random":
-        return sorted(_sample(space, search.samples or 0))[: search.max_builds]
+        return sorted(_sample(space, search.samples or 0)[: search.max_builds])
     if space.size > search.max_combinations:
         raise space.too_many(space.hw_compiler_space.axes)
     if not space.constraints:
@@ -42,12 +42,14 @@ def _sample(space: DesignSpace, wanted: int) -> list[int]:
 
     The n-th draw is a digest of seed and n: the same on every version of Python.
     """
+    draws = _draws(space.search_config.seed, space.size)
     if space.size <= space.search_config.max_combinations:
         allowed = list(allowed_positions(space))
         if wanted >= len(allowed):
             return allowed
+        draws = (allowed[number] for number in _draws(space.search_config.seed, len(allowed)))
     found: dict[int, None] = {}
-    for position in islice(_draws(space), _DRAWS * wanted):
+    for position in islice(draws, _DRAWS * wanted):
         if position not in found and space.allows(position):
             found[position] = None
             if len(found) == wanted:
@@ -60,6 +62,6 @@ def _sample(space: DesignSpace, wanted: int) -> list[int]:
     )
 
 
-def _draws(space: DesignSpace) -> Iterator[int]:
-    seed = space.search_config.seed
-    return (int(digest_value("sample", [seed, draw]), 16) % space.size for draw in count())
+def _draws(seed: int, size: int) -> Iterator[int]:
+    """Numbers below `size`, without an end."""
+    return (int(digest_value("sample", [seed, draw]), 16) % size for draw in count())

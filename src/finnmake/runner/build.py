@@ -18,7 +18,7 @@ from finnmake.blueprint.tables import KERNELS_FIELD, boards
 from finnmake.engine.files import digest_listing
 from finnmake.engine.folders import remove_tree
 from finnmake.engine.paths import portable
-from finnmake.engine.realize import Engine, Flow, Listener, StepOutcome
+from finnmake.engine.realize import Engine, Flow, Listener, StepOutcome, seconds_run
 from finnmake.engine.state import StepCall
 from finnmake.engine.store import DamagedBlob
 from finnmake.errors import BlueprintError, FinnmakeError, StepError, StoreError, from_os_error
@@ -218,7 +218,7 @@ class BuildRunner:
         calls = self.calls(config)
         name, parameters = _named(entry, "name")
         given = {
-            **parameters,
+            "parameters": parameters,
             "config": config.to_dict(),
             "metrics": json.loads((folder / "metrics.json").read_text()),
         }
@@ -270,7 +270,6 @@ class BuildRunner:
 
         It is SKIPPED where the step failed for another configuration and did not run again for this one.
         """
-        folder = self.project / config.output_dir
         first = self._blame(config, error)
         if first != config.id and isinstance(error, StepError):
             shared = f"not built: {error.step}, which it shares with {first}, failed there: {error.message}"
@@ -282,9 +281,10 @@ class BuildRunner:
             result = self._result(config, status)
         result.error_category = error.category
         result.tips = [error.cure] if error.cure else []
-        result.logs = {"build": "build.log"} if (folder / "build.log").exists() else {}
+        own_log = isinstance(error, StepError) and error.log is not None and first == config.id
+        result.logs = {"build": "build.log"} if own_log else {}
         result.complete(status, time.time(), message)
-        write_json(folder / "result.json", result.to_dict())
+        write_json(self.project / config.output_dir / "result.json", result.to_dict())
         return result
 
     def skip(self, config: BuildConfig, reason: str, metrics: BuildMetrics | None) -> BuildResult:
@@ -359,10 +359,10 @@ class BuildRunner:
                 self.engine.store.put_file(model),
                 flags_of(config),
                 float(config.global_config["timeout_seconds"]),
-                self._deadline(config),
+                self._budget(config),
             )
             try:
-                with self._timed(config):
+                with self._timed(config, outcomes):
                     self.engine.realize(flow, self._listener, outcomes)
                 return Realized(outcomes, place(flow, outcomes), self._reads(config, flow, outcomes))
             except DamagedBlob as damaged:
@@ -376,20 +376,19 @@ class BuildRunner:
                 self._keep_failure(log or self.project / config.output_dir / "build.log", outcomes, error)
                 raise
 
-    def _deadline(self, config: BuildConfig) -> float | None:
-        """When (`time.monotonic`) the time that all steps of a build have together is over."""
+    def _budget(self, config: BuildConfig) -> float | None:
+        """Seconds that all steps of a build that are still to run may take together; None without a limit."""
         limit = config.global_config.get("build_timeout_seconds")
-        return None if limit is None else time.monotonic() + limit - self._spent.get(config.id, 0.0)
+        return None if limit is None else limit - self._spent.get(config.id, 0.0)
 
     @contextmanager
-    def _timed(self, config: BuildConfig) -> Iterator[None]:
-        """What is done inside counts as time that the build has spent."""
-        started = time.monotonic()
+    def _timed(self, config: BuildConfig, outcomes: Sequence[StepOutcome]) -> Iterator[None]:
+        """The steps that run inside count as time that the build has spent; waiting for others does not."""
         try:
             yield
         finally:
             with self._lock:
-                self._spent[config.id] = self._spent.get(config.id, 0.0) + time.monotonic() - started
+                self._spent[config.id] = self._spent.get(config.id, 0.0) + seconds_run(outcomes)
 
     def _reads(self, config: BuildConfig, flow: Flow, outcomes: Sequence[StepOutcome]) -> list[Reads]:
         """What the steps read, the model first: as it was when it was taken, whatever it is now."""

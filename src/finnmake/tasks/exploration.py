@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from finnmake.errors import WorkspaceError
-from finnmake.exploration.early_stop import rule_out
+from finnmake.exploration.early_stop import rule_out, unknown_objectives
 from finnmake.exploration.results import ExplorationResult, StepCounts, write
 from finnmake.exploration.tree import chain
 from finnmake.records import BuildConfig, BuildMetrics, BuildResult, BuildStatus
@@ -52,10 +52,14 @@ class Exploration:
             for config in self.beyond_estimates
             if config.id in ws.estimated and (metrics := self._estimate(config)) is not None
         }
+        for name in unknown_objectives(estimates, ws.space.objectives):
+            ws.screen.line(
+                f"early stop: estimates do not tell {name}, so that limits alone rule anything out"
+            )
         reasons = rule_out(estimates, ws.space.objectives, ws.space.limits)
-        ws.ruled_out.update(reasons)
         for config in self.configs:
-            if config.id in reasons:
+            if config.id in reasons and config.id not in ws.up_to_date:  # what is built to its end stays
+                ws.ruled_out.add(config.id)
                 result = ws.runner.skip(config, reasons[config.id], estimates[config.id])
                 self._stopped[config.id] = result
                 ws.screen.skipped(config, reasons[config.id])

@@ -15,6 +15,7 @@ from doit.exceptions import InvalidCommand, InvalidDodoFile
 from finnmake.errors import FinnmakeError
 from finnmake.tasks.command import FAILED
 from finnmake.tasks.exploration import Exploration
+from finnmake.tasks.loader import GROUPS
 from finnmake.tasks.workspace import workspace
 
 _WORKERS = {
@@ -110,6 +111,8 @@ class Explore(Run):  # type: ignore[misc]
         except KeyboardInterrupt:
             exploration.collect()  # hooks come to their end; tables of an earlier run stay
             raise
+        if code and exploration.fail_fast:
+            self._look_for_up_to_date(exploration)
         found = exploration.finish()
         return FAILED if found.failures else code
 
@@ -119,9 +122,20 @@ class Explore(Run):  # type: ignore[misc]
         if code and exploration.fail_fast:
             return code
         if beyond:
-            self.dep_manager = self._reopened()
+            self._look_for_up_to_date(exploration)
             exploration.stop_early()
         return self._run([f"build:{config.id}" for config in exploration.remaining], options)
+
+    def _look_for_up_to_date(self, exploration: Exploration) -> None:
+        """Find the builds that need nothing among those that this run has not come to."""
+        self.dep_manager = self._reopened()
+        tasks = {task.name: task for task in self.task_list}
+        ws = workspace()
+        for config in exploration.configs:
+            names = [f"{group}:{config.id}" for group in GROUPS if group != "estimate"]
+            status = (self.dep_manager.get_status(tasks[name], tasks).status for name in names)
+            if config.id not in ws.results and all(each == "up-to-date" for each in status):
+                ws.up_to_date.add(config.id)
 
     def _run(self, tasks: list[str], options: Mapping[str, Any]) -> int:
         if not tasks:

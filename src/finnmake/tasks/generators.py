@@ -36,8 +36,17 @@ Task = dict[str, Any]
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
-#: What the metrics come from besides the runner's own modules.
-_TABLES = ("records.py", "blueprint/finn_tables.json")
+#: What the runner's outputs come from besides its own modules.
+_BESIDE_RUNNER = (
+    "blueprint/expressions.py",
+    "blueprint/finn_tables.json",
+    "exploration/early_stop.py",
+    "exploration/ranking.py",
+    "records.py",
+)
+
+#: What the report comes from besides its own modules.
+_BESIDE_REPORT = ("runner/metrics.py", "runner/report_shapes.py")
 
 
 @dataclass(frozen=True)
@@ -91,7 +100,7 @@ def task_segment() -> Iterator[Task]:
 def task_estimate() -> Iterator[Task]:
     """make the estimates of a configuration that goes on beyond them"""
     ws = workspace()
-    modules = _modules(ws, "runner", *_TABLES)
+    modules = _modules(ws, "runner", *_BESIDE_RUNNER)
     for site in ws.sites:
         depth = ws.estimates_at(site.config)
         if depth is None:
@@ -113,6 +122,7 @@ def task_estimate() -> Iterator[Task]:
 def task_finn() -> Iterator[Task]:
     """run FINN: reports, final model, manifest"""
     ws = workspace()
+    modules = _modules(ws, "runner", *_BESIDE_RUNNER)
     for site in ws.sites:
         names = ("config.json", "final_model.onnx", "manifest.json", "build.log")
 
@@ -122,14 +132,15 @@ def task_finn() -> Iterator[Task]:
             return Made(done.reads, [*site.paths(names), *artifacts, *ws.runner.build_folders(done)])
 
         files = [site.file("processed_model.onnx"), *site.sources]
-        task = _engine_task(ws, site, action, files, site.files(names))
+        content = digest_value("task", [site.content, modules])
+        task = _engine_task(ws, site, action, files, site.files(names), content)
         yield {**task, "task_dep": [f"segment:{ws.leaf(site.config)}"]}
 
 
 def task_metrics() -> Iterator[Task]:
     """read FINN's reports into metrics.json"""
     ws = workspace()
-    modules = _modules(ws, "runner", *_TABLES)
+    modules = _modules(ws, "runner", *_BESIDE_RUNNER)
     for site in ws.sites:
         files = site.files(("manifest.json", "config.json"))
         yield _plain_task(ws, site, ws.collect_metrics, files, ("metrics.json",), modules)
@@ -138,6 +149,7 @@ def task_metrics() -> Iterator[Task]:
 def task_analyze() -> Iterator[Task]:
     """run the post_proc analyses of the finished build"""
     ws = workspace()
+    modules = _modules(ws, "runner", *_BESIDE_RUNNER)
     for site in ws.sites:
 
         def action(site: Site = site) -> Made:
@@ -145,14 +157,15 @@ def task_analyze() -> Iterator[Task]:
             return Made(done.reads, (site.folder / "postprocessing").glob("*.json"), done.whole)
 
         files = [*site.files(("manifest.json", "metrics.json")), *site.sources]
-        yield _engine_task(ws, site, action, files, site.files(("postprocessing/warnings.json",)))
+        content = digest_value("task", [site.content, modules])
+        yield _engine_task(ws, site, action, files, site.files(("postprocessing/warnings.json",)), content)
 
 
 def task_report() -> Iterator[Task]:
     """write report.html from the JSON files"""
     ws = workspace()
     template = str(ws.root / "templates" / "report.html.j2")
-    modules = _modules(ws, "report")
+    modules = _modules(ws, "report", *_BESIDE_REPORT)
     names = ("manifest.json", "metrics.json", "config.json", "postprocessing/warnings.json")
     for site in ws.sites:
         files = [template, *site.files(names)]
@@ -162,7 +175,7 @@ def task_report() -> Iterator[Task]:
 def task_build() -> Iterator[Task]:
     """build a configuration, all the way to its report"""
     ws = workspace()
-    modules = _modules(ws, "runner", *_TABLES)
+    modules = _modules(ws, "runner", *_BESIDE_RUNNER)
     for site in ws.sites:
         files = site.files(("manifest.json", "metrics.json", "report.html"))
         task = _plain_task(ws, site, ws.finish, files, ("result.json",), modules)
