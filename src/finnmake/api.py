@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from finnmake.backends import Backend
+from finnmake.backends import Backend, find_backend
 from finnmake.blueprint.space import DesignSpace
 from finnmake.errors import BlueprintError, Location
 from finnmake.exploration.hooks import ExplorationHook
@@ -43,7 +43,7 @@ def forge(
 
 def explore(
     space: DesignSpace,
-    runner_factory: BuildRunnerFactory | None = None,
+    runner_factory: BuildRunnerFactory | str | None = None,
     hooks: Sequence[ExplorationHook] = (),
     *,
     resume: bool = True,
@@ -59,7 +59,7 @@ def explore(
 
     Args:
         space: from `forge`.
-        runner_factory: from `create_build_runner_factory`; None for the blueprint's own backend.
+        runner_factory: from `create_build_runner_factory`, or a backend's name; None for the blueprint's own.
         hooks: told what happens.
         resume: go on from earlier runs; if not, all outputs are made again, from the store where it has them.
         workers: builds at once, from 1 on.
@@ -79,7 +79,9 @@ def explore(
     from finnmake.tasks.loader import ApiLoader
 
     root = Path(project).resolve() if project is not None else _project_of(space.path)
-    if runner_factory is not None:
+    if isinstance(runner_factory, str):
+        space = _on(space, find_backend(runner_factory))
+    elif runner_factory is not None:
         space = _on(space, runner_factory.backend)
     with using(Workspace(root, space=space, runtime=runtime, hooks=hooks)) as ws:
         flags = {"fail_fast": fail_fast, "early_stop": early_stop, "restart": not resume}

@@ -208,7 +208,10 @@ WRONG = [
         {"MVAU": choose(ram_style="blok")},
         "ram_style of MVAU_hls is one of auto, block, distributed, ultra, not 'blok'",
     ),
-    ({"MVAU": choose(TH="two")}, "TH (int) of MVAU_hls cannot be 'two'"),
+    (
+        {"MVAU": choose("MVAU_rtl", pumpedCompute="two")},
+        "pumpedCompute of MVAU_rtl is one of 0, 1, not 'two'",
+    ),
     ({"MVAU": choose(ram_stile="auto")}, "MVAU has no attribute 'ram_stile' to set (the nearest: ram_style"),
     ({"MVAU": choose(MW=3)}, "the kernel MVAU has no attribute 'MW' to set"),
     ({"MVAU": choose(PE=2)}, "PE of MVAU is the folding's (target_fps, folding_config_file)"),

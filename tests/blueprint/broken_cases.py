@@ -45,7 +45,7 @@ design_space:
     - step_specialize_layers
     - {step: my.last, parameters: {gain: 1}}
   kernels:
-    MVAU: {choose: [MVAU_hls, [MVAU_rtl, MVAU_hls]], attributes: {resType: [lut, dsp], TH: 1}}
+    MVAU: {choose: [MVAU_hls, [MVAU_rtl, MVAU_hls]], attributes: {resType: [lut, dsp], pumpedMemory: 1}}
     Thresholding: [Thresholding_rtl, Thresholding_hls]
     VVAU: {priority: [VVAU_rtl], attributes: {ram_style: block}}
     Pool: Pool_hls
@@ -335,7 +335,8 @@ SWAPS = {
         "resType: 1",
         "restype: lut",
         "PE: 4",
-        "TH: [1, x]",
+        "pumpedCompute: [1, x]",
+        "ActVal: 1",
         "ram_style: {from: a}",
     ],
     "Pool: Pool_hls": [

@@ -124,8 +124,8 @@ ACCEPTED = {
     "the steps of a list": GOOD + "  steps: []\n",
     "kernels": GOOD
     + "  kernels:\n    Pool:\n    Thresholding: Thresholding_rtl\n    VVAU: [VVAU_rtl, VVAU_hls]\n"
-    + "    MVAU: {choose: [MVAU_hls, [MVAU_rtl, MVAU_hls]], attributes: {resType: [lut, dsp], TH: 1}}\n"
-    + "    Requant: {priority: [Requant_rtl, Requant_hls], attributes: {numInputVectors: [[1], [2]]}}\n",
+    + "    MVAU: {choose: [MVAU_hls, [MVAU_rtl, MVAU_hls]], attributes: {resType: [lut, dsp]}}\n"
+    + "    Requant: {priority: [Requant_rtl, Requant_hls]}\n",
     "a list of kernels": GOOD
     + "  kernels: [Pool, MVAU: {attributes: {ram_style: block}}, {VVAU: VVAU_hls}]\n",
     "an exploration": GOOD
@@ -194,7 +194,7 @@ REFUSED = {
     "an unknown key of a kernel": GOOD + "  kernels: {MVAU: {chose: [MVAU_hls]}}\n",
     "an unknown attribute": GOOD + "  kernels: {MVAU: {attributes: {ramstyle: block}}}\n",
     "a value that an attribute does not take": GOOD + "  kernels: {MVAU: {attributes: {ram_style: lut}}}\n",
-    "text for an attribute": GOOD + "  kernels: {MVAU: {attributes: {TH: one}}}\n",
+    "text for an attribute": GOOD + "  kernels: {Thresholding: {attributes: {depth_trigger_bram: one}}}\n",
     "constraints that are text": GOOD + "constraints: target_fps > 1\n",
     "a constraint that is a number": GOOD + "constraints: [1]\n",
     "an unknown metric": GOOD + "objectives: {speed: max}\n",
@@ -299,7 +299,7 @@ ATTRIBUTES = st.fixed_dictionaries(
     {},
     optional={
         "ram_style": st.sampled_from(["block", "none", ["block", "auto"], []]),
-        "numInputVectors": st.sampled_from([1, [1], [[1], [2]], [[1, 2]]]),
+        "depth_trigger_bram": st.sampled_from([1, [1], [[1], [2]], [[1, 2]]]),
         "pumpedCompute": st.sampled_from([0, 1, True, [0, 1]]),
         "other": st.just(1),
     },

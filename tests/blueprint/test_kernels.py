@@ -145,8 +145,8 @@ WRONG = {
         "Write one, or take the key out.",
     ),
     "too many": (
-        f"{{MVAU: §{{attributes: {{TH: [{', '.join(map(str, range(10_001)))}]}}}}}}",
-        "kernels.MVAU: 10,001 alternatives",
+        f"{{Thresholding: §{{attributes: {{depth_trigger_bram: [{', '.join(map(str, range(10_001)))}]}}}}}}",
+        "kernels.Thresholding: 10,001 alternatives",
         "At one place there may be 10,000: write fewer, or several places.",
     ),
 }
@@ -200,3 +200,16 @@ def test_a_misspelt_step_is_the_only_error(read: Read) -> None:
     with pytest.raises(BlueprintError, match=r"unknown step 'step_specialise_layers'") as caught:
         read(OWN % ("{MVAU: MVAU_rtl}", "[step_specialise_layers]"))
     assert "nothing would read" not in str(caught.value)
+
+
+@pytest.mark.parametrize("attribute", ["ActVal", "numInputVectors", "noActivation"])
+def test_what_a_layer_computes_cannot_be_chosen(read: Read, attribute: str) -> None:
+    text = f"{GOOD}  kernels: {{Thresholding: {{attributes: {{{attribute}: 1}}}}}}\n"
+    with pytest.raises(BlueprintError, match=f"has no attribute '{attribute}' that can be chosen"):
+        read(text)
+
+
+def test_folding_is_no_choice_of_kernels(read: Read) -> None:
+    with pytest.raises(BlueprintError, match="SIMD is folding") as caught:
+        read(f"{GOOD}  kernels: {{MVAU: {{attributes: {{SIMD: 4}}}}}}\n")
+    assert "target_fps" in str(caught.value)

@@ -265,3 +265,13 @@ def test_what_is_never_true_or_false_is_no_condition(read: Read, key: str, text:
 def test_a_field_that_is_true_or_false_is_a_condition(read: Read) -> None:
     fields = "    standalone_thresholds: [true, false]\n"
     assert read(f"{GOOD}{fields}constraints: [not standalone_thresholds]\n").get_total_combinations() == 1
+
+
+def test_a_board_beside_the_part_of_another_device_is_refused(read: Read) -> None:
+    """FINN would take the part for all boards: they would be one design under several names."""
+    (error,) = read(f"{GOOD}    board: [Pynq-Z1, Ultra96]\n").validate()
+    assert "Ultra96 has another device than fpga_part xc7z020clg400-1" in str(error)
+    assert error.where.line == 6
+    assert read(f"{GOOD}    board: Pynq-Z1\n").validate() == []
+    text = f"{GOOD}    board: [Pynq-Z1, Ultra96]\nconstraints: [\"board != 'Ultra96'\"]\n"
+    assert read(text).validate() == []

@@ -69,7 +69,8 @@ def test_attributes_of_kernels() -> None:
     ram = ("auto", "block", "distributed", "ultra")
     assert tables.kernel_attribute("MVAU", "ram_style") == KernelAttribute("str", ram, both)
     assert tables.kernel_attribute("MVAU", "pumpedCompute") == KernelAttribute("int", (0, 1), both[1:])
-    assert tables.kernel_attribute("MVAU", "numInputVectors") == KernelAttribute("ints", (), both)
+    assert tables.kernel_attribute("MVAU", "resType") == KernelAttribute("str", ("auto", "dsp", "lut"), both)
+    assert tables.kernel_attribute("MVAU", "numInputVectors") is None  # what the layer computes
     assert tables.kernel_attribute("Thresholding", "mem_mode") == KernelAttribute(
         "str", ("internal_decoupled", "internal_embedded"), ("Thresholding_hls",)
     )

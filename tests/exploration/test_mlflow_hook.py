@@ -82,6 +82,6 @@ def test_without_mlflow_the_constructor_says_what_to_install(monkeypatch: pytest
     monkeypatch.setitem(sys.modules, "mlflow", None)
     monkeypatch.setitem(sys.modules, "mlflow.tracking", None)
     with pytest.raises(
-        ToolError, match=r"MLflowHook: MLflow cannot be imported(.|\n)*pip install 'finnmake\[mlflow\]'"
+        ToolError, match=r"MLflowHook: MLflow cannot be imported(.|\n)*pip install --target mlflow-packages"
     ):
         MLflowHook()

@@ -241,8 +241,8 @@ def test_stopped_and_started_again_it_continues(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("-n", "2", "explore"), "explore is a command\n  -> It comes first: doit explore"),
-        (("build", "explore"), "explore is a command"),
+        (("-n", "2", "tree"), "tree is a command\n  -> It comes first: doit tree"),
+        (("build", "explore"), "explore takes no 'build'"),
         (("explore", "build:config_001"), "explore takes no 'build:config_001'\n  -> Single"),
         (("explore", "--faster"), "explore: option --faster not recognized\n  -> See `doit help explore`"),
         (("explore", "-r", "zero"), "option -r not recognized"),
@@ -284,3 +284,25 @@ def test_help_tells_what_there_is_and_no_more(empty_project: Project) -> None:
     assert {"process", "fail-fast", "early-stop", "restart"} <= shown
     assert not shown & {"reporter", "parallel-type", "verbosity", "output-file"}
     assert "builds/<name>/exploration/" in text
+
+
+def test_options_may_stand_before_the_command(empty_project: Project) -> None:
+    mock_space(empty_project)
+    assert "4 of 4 built" in empty_project.succeed("-n", "2", "explore").output
+    assert "--early-stop" in empty_project.succeed("explore", "--help").output
+
+
+def test_what_estimates_do_not_tell_is_said_at_the_start(empty_project: Project) -> None:
+    keys = {"limits": ["total_power < 5"], "objectives": {"accuracy": "max", "throughput": "max"}}
+    mock_space(empty_project, keys=keys)
+    output = empty_project.succeed("explore", "--early-stop").output
+    assert "warning: the limit 'total_power < 5' has no value at output_stage ESTIMATES" in output
+    assert "warning: the objective accuracy has no value at output_stage ESTIMATES" in output
+    assert "warning: nothing to stop early" in output
+
+
+def test_a_limit_that_cannot_be_evaluated_fails_no_build(empty_project: Project) -> None:
+    mock_space(empty_project, keys={"limits": ["1 / (throughput - throughput) > 0"]})
+    output = empty_project.succeed("explore").output
+    assert "4 of 4 built, 0 within the limits" in output
+    assert "division by zero" in output

@@ -8,7 +8,6 @@ Run it after a change of FINN's or QONNX's version; `--check` only says whether 
 from __future__ import annotations
 
 import argparse
-import functools
 import importlib
 import inspect
 import json
@@ -39,6 +38,16 @@ _LAYERS = "finn.custom_op.fpgadataflow"
 
 #: Layers that FINN inserts after `step_specialize_layers`: nothing can be chosen for them in that step.
 _INSERTED_LATER = ("InnerShuffle", "OuterShuffle", "StreamingDataWidthConverter", "StreamingFIFO")
+
+#: Attributes that say how a layer is built, from FINN's custom operators. All others say what it computes:
+#: they follow from the model, and setting one would build another network.
+_IMPLEMENTATION = frozenset(
+    (
+        *("deep_pipeline", "depth_trigger_bram", "depth_trigger_uram", "dynamic_mode", "ext_mem_width"),
+        *("mac_resource", "mem_mode", "parallel_window", "pumpedCompute", "pumpedMemory", "ram_style"),
+        *("ram_style_mask", "ram_style_thresholds", "resType", "runtime_writeable_weights"),
+    )
+)
 
 #: Types of node attributes in ONNX.
 _ATTRIBUTE_TYPES = {
@@ -182,26 +191,9 @@ def _kernel_attributes(backends: list[Any]) -> dict[str, Any]:
 
 
 def _own_attributes(backend: Any) -> dict[str, Any]:
-    """A backend's attributes that are a choice: not required, no folding, none that all layers have."""
-    common = _common_attributes()
+    """A backend's attributes that are a choice."""
     types = backend.get_nodeattr_types(backend.__new__(backend))  # some constructors want a whole node
-    return {
-        name: definition
-        for name, definition in types.items()
-        if not definition[1] and name not in common and name not in tables.FOLDING_ATTRIBUTES
-    }
-
-
-@functools.cache
-def _common_attributes() -> frozenset[str]:
-    """FINN's bookkeeping: the attributes of the base classes of all layers."""
-    found: set[str] = set()
-    for module, name in (("hlsbackend", "HLSBackend"), ("rtlbackend", "RTLBackend")):
-        abstract = getattr(importlib.import_module(f"{_LAYERS}.{module}"), name)
-        concrete: Any = type(name, (abstract,), {})
-        concrete.__abstractmethods__ = frozenset()
-        found |= concrete.__new__(concrete).get_nodeattr_types().keys()
-    return frozenset(found)
+    return {name: definition for name, definition in types.items() if name in _IMPLEMENTATION}
 
 
 def main(arguments: list[str] | None = None) -> int:

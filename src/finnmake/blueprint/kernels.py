@@ -172,10 +172,18 @@ def _attribute(
 ) -> tuple[Any, ...]:
     attribute = tables.kernel_attribute(kernel, name)
     if attribute is None:
+        if name in tables.FOLDING_ATTRIBUTES:
+            raise BlueprintError(
+                f"{name} is folding, which comes after the kernels",
+                where=item.key_where,
+                cure="Set target_fps or folding_config_file below design_space.config.",
+            )
         known = tuple(tables.kernel_attributes(kernel))
         cure = did_you_mean(name, known) or f"It has {', '.join(sorted(known)) or 'none that can be set'}."
         raise BlueprintError(
-            f"the kernel {kernel} has no attribute {name!r}", where=item.key_where, cure=cure
+            f"the kernel {kernel} has no attribute {name!r} that can be chosen",
+            where=item.key_where,
+            cure=cure,
         )
     named = {backend for priority in backends for backend in priority}
     if named and not named & set(attribute.backends):

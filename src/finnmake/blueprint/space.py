@@ -10,6 +10,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from finnmake.blueprint import tables
 from finnmake.blueprint.expressions import Expression
 from finnmake.blueprint.slots import FIELD, KERNEL, STEP, HWCompilerSpace, Point, Slot, entry_name
 from finnmake.errors import BlueprintError, Location, ValidationError
@@ -55,7 +56,7 @@ class SearchConfig:
         return cls(**data)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class DesignSpace:
     """All that a blueprint describes. Paths are relative to the project (POSIX) where they lie inside it.
 
@@ -92,6 +93,9 @@ class DesignSpace:
     notes: tuple[str, ...] = ()
     lines: Mapping[str, Location] = field(default_factory=dict, compare=False, repr=False)
     read_model: Callable[[], ModelInfo] | None = field(default=None, compare=False, repr=False)
+
+    def __repr__(self) -> str:
+        return f"<DesignSpace {self.name}: {self.size:,} combinations of {self.model_path}>"
 
     @cached_property
     def model_info(self) -> ModelInfo:
@@ -222,7 +226,7 @@ class DesignSpace:
 
     def validate(self) -> list[ValidationError]:
         """Everything that is wrong with the space as a whole; the file itself was checked by `forge`."""
-        found = []
+        found = self._boards_without_effect()
         exhaustive = self.search_config.strategy == "exhaustive"
         if exhaustive and self.size > self.search_config.max_combinations:
             found.append(self.too_many(self.hw_compiler_space.axes))
@@ -235,6 +239,26 @@ class DesignSpace:
         except BlueprintError as error:
             found.append(ValidationError(error.message, where=error.where, cure=error.cure))
         return found
+
+    def _boards_without_effect(self) -> list[ValidationError]:
+        """A board beside the part of another device: FINN takes the part, and any board is the same."""
+        config = self.hw_compiler_space.config
+        boards, parts = ([each for each in config.get(name, ()) if each] for name in ("board", "fpga_part"))
+        named = {name for constraint in self.constraints for name in constraint.names}
+        other = next(
+            ((board, part) for board in boards for part in parts if tables.boards().get(board, part) != part),
+            None,
+        )
+        if other is None or named & {"board", "fpga_part"}:
+            return []
+        board, part = other
+        return [
+            ValidationError(
+                f"the board {board} has another device than fpga_part {part}, which FINN takes",
+                where=self.lines.get("design_space.config.board") or Location(self.path),
+                cure="Set one of the two to null, or say by a constraint which belong together.",
+            )
+        ]
 
     @property
     def _few_involved(self) -> bool:

@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from finnmake.blueprint.expressions import Expression
+from finnmake.blueprint.space import DesignSpace
+from finnmake.errors import BlueprintError
 from finnmake.exploration.ranking import METRICS, dominates, metric_value, pareto_set
-from finnmake.records import BuildMetrics
+from finnmake.records import BuildMetrics, OutputStage
+
+#: Output stages whose figures are estimates, and the metrics that estimates do not tell.
+_ESTIMATED = (OutputStage.ESTIMATES.value, OutputStage.DATAFLOW_GRAPH.value, OutputStage.RTL.value)
+_LATER = ("total_power", "accuracy")
 
 
 def rule_out(
@@ -25,11 +31,21 @@ def rule_out(
     reasons: dict[str, str] = {}
     limits = tuple(limits)
     for config_id, metrics in estimates.items():
-        broken = next((limit for limit in limits if _breaks(limit, metrics)), None)
+        broken = next((limit for limit in limits if _breaks_surely(limit, metrics)), None)
         if broken is not None:
             reasons[config_id] = f"its estimates break the limit {broken.text} ({_shown(broken, metrics)})"
     left = [config_id for config_id in estimates if config_id not in reasons]
     return {**reasons, **_dominated({each: estimates[each] for each in left}, objectives)}
+
+
+def unknown_to_estimates(space: DesignSpace) -> list[str]:
+    """A sentence for each limit and objective that builds up to estimates have no value for."""
+    if space.global_config["output_stage"] not in _ESTIMATED:
+        return []
+    wanted = {name: f"the objective {name}" for name, _ in space.objectives}
+    wanted |= {name: f"the limit {limit.text!r}" for limit in space.limits for name in limit.names}
+    stage = space.global_config["output_stage"]
+    return [f"{what} has no value at output_stage {stage}" for name, what in wanted.items() if name in _LATER]
 
 
 def unknown_objectives(
@@ -45,15 +61,26 @@ def unknown_objectives(
 
 def broken_limits(limits: Iterable[str], metrics: BuildMetrics) -> list[str]:
     """A sentence for each limit (as written) that metrics break; what is not known breaks nothing."""
-    return [
-        f"breaks the limit {limit.text} ({_shown(limit, metrics)})"
-        for limit in map(Expression, limits)
-        if _breaks(limit, metrics)
-    ]
+    found = []
+    for limit in map(Expression, limits):
+        try:
+            if _breaks(limit, metrics):
+                found.append(f"breaks the limit {limit.text} ({_shown(limit, metrics)})")
+        except BlueprintError as error:
+            found.append(f"the limit {error.message}")
+    return found
 
 
 def _shown(limit: Expression, metrics: BuildMetrics) -> str:
     return ", ".join(f"{name} = {metric_value(metrics, name):.4g}" for name in sorted(limit.names))
+
+
+def _breaks_surely(limit: Expression, metrics: BuildMetrics) -> bool:
+    """Whether metrics break a limit; one that cannot be evaluated rules nothing out."""
+    try:
+        return _breaks(limit, metrics)
+    except BlueprintError:
+        return False
 
 
 def _breaks(limit: Expression, metrics: BuildMetrics) -> bool:

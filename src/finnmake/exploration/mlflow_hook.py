@@ -65,7 +65,8 @@ class MLflowHook(ExplorationHook):
             raise ToolError(
                 f"MLflow cannot be imported: {error}",
                 where=Location(key="MLflowHook"),
-                cure="pip install 'finnmake[mlflow]', or leave the hook out.",
+                cure='pip install --target mlflow-packages "mlflow-skinny>=3.10" alembic sqlalchemy, and set '
+                "PYTHONPATH=mlflow-packages; inside .venv they would belong to the toolchain.",
             ) from None
         self._client = MlflowClient(tracking_uri=tracking_uri)
         self._experiment = experiment

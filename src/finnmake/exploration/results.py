@@ -52,7 +52,7 @@ class StepCounts:
         return 1 - self.ran / self.total if self.total else 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ExplorationResult:
     """What an exploration returns.
 
@@ -79,6 +79,12 @@ class ExplorationResult:
     duration_seconds: float
     simulated: bool
     axis_values: tuple[tuple[Any, ...], ...] = ()
+
+    def __repr__(self) -> str:
+        return (
+            f"<ExplorationResult {self.design_space_id}: {self.success_count} of {len(self.results)} built, "
+            f"best {self.best_config.id if self.best_config else None}>"
+        )
 
     def __post_init__(self) -> None:
         if [config.id for config in self.configs] != [result.config_id for result in self.results]:

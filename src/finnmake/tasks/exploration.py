@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from finnmake.errors import WorkspaceError
-from finnmake.exploration.early_stop import rule_out, unknown_objectives
+from finnmake.exploration.early_stop import rule_out, unknown_objectives, unknown_to_estimates
 from finnmake.exploration.results import ExplorationResult, StepCounts, write
 from finnmake.exploration.tree import chain
 from finnmake.records import BuildConfig, BuildMetrics, BuildResult, BuildStatus
@@ -40,8 +40,10 @@ class Exploration:
         return [config for config in self.configs if self._ws.estimates_at(config) is not None]
 
     def begin(self) -> None:
-        """Tell the hooks, and the screen how many there are."""
+        """Tell the hooks, and the screen how many there are and what cannot be judged."""
         self._ws.screen.expect(len(self.configs))
+        for warning in unknown_to_estimates(self._ws.space):
+            self._ws.screen.line(f"warning: {warning}")
         self._ws.hooks.before_exploration(self._ws.space, self.configs)
 
     def stop_early(self) -> None:

@@ -53,6 +53,13 @@ _RESTART = {
 _RUN = {"verbosity": 2, "reporter": "finnmake", "par_type": "thread"}
 
 
+#: Where early stop was asked for and can do nothing.
+NO_EARLY_STOP = (
+    "nothing to stop early: no configuration goes on after step_generate_estimate_reports "
+    "(output_stage RTL or further, with that step among the steps)"
+)
+
+
 class Explore(Run):  # type: ignore[misc]
     """Build all configurations that the blueprint's `search` asks for, and rank them."""
 
@@ -118,6 +125,8 @@ class Explore(Run):  # type: ignore[misc]
 
     def _build(self, exploration: Exploration, options: Mapping[str, Any], early_stop: bool) -> int:
         beyond = exploration.beyond_estimates if early_stop else []
+        if early_stop and not beyond:
+            workspace().screen.line(f"warning: {NO_EARLY_STOP}")
         code = self._run([f"estimate:{config.id}" for config in beyond], options) if beyond else 0
         if code and exploration.fail_fast:
             return code

@@ -7,6 +7,7 @@ from typing import Any
 from doit.exceptions import BaseFail, UnmetDependency
 from doit.reporter import ConsoleReporter
 
+from finnmake.records import BuildStatus
 from finnmake.tasks.workspace import workspace
 
 
@@ -20,6 +21,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         self._screen = workspace().screen
         self._told: set[str] = set()
         self._unmet = 0
+        self._skipped = 0
         self._executed = 0
 
     def execute_task(self, task: Any) -> None:
@@ -43,10 +45,19 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         message = fail.get_msg().strip()
         shown = "the same as above" if message in self._told else message
         self._told.add(message)
-        self._screen.line(f"{task.name:<24} FAILED\n  {shown.replace(chr(10), chr(10) + '  ')}")
+        skipped = self._is_skipped(task.name)
+        self._skipped += skipped
+        how = BuildStatus.SKIPPED.value if skipped else BuildStatus.FAILED.value
+        self._screen.line(f"{task.name:<24} {how}\n  {shown.replace(chr(10), chr(10) + '  ')}")
+
+    def _is_skipped(self, name: str) -> bool:
+        """Whether the build that a task belongs to failed for another configuration, with which it shares."""
+        result = workspace().results.get(name.partition(":")[2])
+        return result is not None and result.status is BuildStatus.SKIPPED
 
     def complete_run(self) -> None:
         """The last lines."""
         for message in self.runtime_errors:
             self._screen.line(f"stopped: {message}")
-        self._screen.summary(self._executed, len(self.failures), self._unmet)
+        failed = len(self.failures) - self._skipped
+        self._screen.summary(self._executed, failed, self._skipped, self._unmet)

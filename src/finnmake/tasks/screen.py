@@ -142,8 +142,8 @@ class Screen:
             self.line(f"warning: {warning}")
         self.line(f"results: {folder}/ (results.csv, results.json, results.parquet){self._mark}")
 
-    def summary(self, tasks: int, failures: int, unmet: int) -> None:
-        """The last line of a run."""
+    def summary(self, tasks: int, failures: int, skipped: int, unmet: int) -> None:
+        """The last line of a run, for tasks: how many ran, failed, were skipped, were not reached."""
         if not tasks and not failures:
             self.line(f"nothing to do: everything is up to date{self._mark}")
             return
@@ -154,7 +154,8 @@ class Screen:
         steps = "1 step" if self.ran == 1 else f"{self.ran} steps"
         text = f"{steps} ran, {shared} came from the store, {time.monotonic() - self.started:.1f} s"
         if failures:
-            text = f"{failures} failed, {unmet} tasks not reached; {text}"
+            beside = f", {skipped} skipped" if skipped else ""
+            text = f"{failures} failed{beside}, {unmet} tasks not reached; {text}"
         self.line(text + self._mark)
 
     @property
