@@ -308,11 +308,6 @@ class Store:
             return None
         return path, trace
 
-    def traces(self, key: str) -> Iterator[tuple[Path, dict[str, Any]]]:
-        """The traces under a key, in a stable order; files that are not traces are put aside."""
-        found = (self.trace(key, name) for name in self.trace_names(key))
-        return (each for each in found if each is not None)
-
     def _trace_folder(self, key: str) -> Path:
         return self.actions / key[:2] / key
 
