@@ -62,7 +62,8 @@ class Notes:
 
 def call_of(name: str, kind: str = "step", **parameters: Any) -> StepCall:
     target = f"{tables.STEP_MODULE}:{name}" if name.startswith("step_") else f"my_plugins:{name}"
-    return StepCall(name, kind, target, parameters, 0)
+    given = {"parameters": parameters} if kind == "analysis" else parameters
+    return StepCall(name, kind, target, given, 0)
 
 
 def run(call: StepCall, loaded: mock.Simulated, flags: Mapping[str, Any] = FLAGS) -> mock.Simulated:
