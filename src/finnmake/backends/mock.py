@@ -135,7 +135,7 @@ def run(call: StepCall, loaded: Simulated, config: RecordedFields, work: Path) -
 
 def _misbehave(call: StepCall) -> None:
     """What the parameters `sleep` and `fail` ask for. Raises StepError."""
-    asked = call.parameters["parameters"] if call.kind == "analysis" else call.parameters
+    asked = call.parameters.get("parameters", {}) if call.kind == "analysis" else call.parameters
     pause = asked.get("sleep", 0)
     if isinstance(pause, bool) or not isinstance(pause, (int, float)) or not 0 <= pause <= _LONGEST_SLEEP:
         raise StepError(
