@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from finnmake.blueprint.expressions import Expression
 from finnmake.blueprint.space import DesignSpace
-from finnmake.errors import BlueprintError
-from finnmake.exploration.ranking import METRICS, dominates, metric_value, pareto_set
+from finnmake.exploration.judging import unknown_metrics, verdict
+from finnmake.exploration.ranking import dominates, metric_value, pareto_set
 from finnmake.records import BuildMetrics, OutputStage
 
 #: Output stages whose figures are estimates, and the metrics that estimates do not tell.
@@ -31,7 +31,7 @@ def rule_out(
     reasons: dict[str, str] = {}
     limits = tuple(limits)
     for config_id, metrics in estimates.items():
-        broken = next((limit for limit in limits if _breaks_surely(limit, metrics)), None)
+        broken = next((limit for limit in limits if verdict(limit, metrics) is False), None)
         if broken is not None:
             reasons[config_id] = f"its estimates break the limit {broken.text} ({_shown(broken, metrics)})"
     left = [config_id for config_id in estimates if config_id not in reasons]
@@ -63,29 +63,16 @@ def broken_limits(limits: Iterable[str], metrics: BuildMetrics) -> list[str]:
     """A sentence for each limit (as written) that metrics break; what is not known breaks nothing."""
     found = []
     for limit in map(Expression, limits):
-        try:
-            if _breaks(limit, metrics):
-                found.append(f"breaks the limit {limit.text} ({_shown(limit, metrics)})")
-        except BlueprintError as error:
-            found.append(f"the limit {error.message}")
+        met = verdict(limit, metrics)
+        if met is False:
+            found.append(f"breaks the limit {limit.text} ({_shown(limit, metrics)})")
+        elif isinstance(met, str) and not unknown_metrics(limit, metrics):
+            found.append(f"the limit {met}")
     return found
 
 
 def _shown(limit: Expression, metrics: BuildMetrics) -> str:
     return ", ".join(f"{name} = {metric_value(metrics, name):.4g}" for name in sorted(limit.names))
-
-
-def _breaks_surely(limit: Expression, metrics: BuildMetrics) -> bool:
-    """Whether metrics break a limit; one that cannot be evaluated rules nothing out."""
-    try:
-        return _breaks(limit, metrics)
-    except BlueprintError:
-        return False
-
-
-def _breaks(limit: Expression, metrics: BuildMetrics) -> bool:
-    values = {name: metric_value(metrics, name) for name in METRICS}
-    return all(values[name] is not None for name in limit.names) and not limit.holds(values)
 
 
 def _dominated(

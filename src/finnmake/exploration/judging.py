@@ -63,14 +63,13 @@ class Judgement:
 
     def _apply(self, limit: Expression) -> None:
         """Leave those in `feasible` that meet a limit."""
-        names = sorted(limit.names)
         met = []
         unsure: dict[str, list[str]] = {}
         for each in self.feasible:
-            verdict = _verdict(limit, names, self._metrics[each])
-            if isinstance(verdict, str):
-                unsure.setdefault(verdict, []).append(each)
-            elif verdict:
+            found = verdict(limit, self._metrics[each])
+            if isinstance(found, str):
+                unsure.setdefault(found, []).append(each)
+            elif found:
                 met.append(each)
         for why, ids in unsure.items():
             self.warnings.append(f"The limit {limit.text!r} counts as broken, as {why}: {_named(ids)}.")
@@ -97,14 +96,18 @@ class Judgement:
         return tuple(metric_value(self._metrics[config_id], metric) for metric, _ in self._objectives)
 
 
-def _verdict(limit: Expression, names: Sequence[str], metrics: BuildMetrics | None) -> bool | str:
+def unknown_metrics(limit: Expression, metrics: BuildMetrics | None) -> list[str]:
+    """The metrics that a limit names and that have no value."""
+    return [name for name in sorted(limit.names) if metric_value(metrics, name) is None]
+
+
+def verdict(limit: Expression, metrics: BuildMetrics | None) -> bool | str:
     """Whether a limit is met, or why that cannot be said."""
-    values = {name: metric_value(metrics, name) for name in names}
-    unknown = [name for name, value in values.items() if value is None]
+    unknown = unknown_metrics(limit, metrics)
     if unknown:
         return f"there is no value for {', '.join(unknown)}"
     try:
-        return limit.holds(values)
+        return limit.holds({name: metric_value(metrics, name) for name in limit.names})
     except BlueprintError as error:
         return error.message
 
