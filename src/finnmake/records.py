@@ -115,9 +115,13 @@ class BuildConfig:
     total_combinations: int
     kernel_attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
+    def fields(self) -> dict[str, Any]:
+        """The attributes by name, the values themselves: for looking at, not for keeping."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
     def to_dict(self) -> dict[str, Any]:
         """The record as JSON values."""
-        return {name: _plain(getattr(self, name)) for name in self.__slots__}
+        return {name: _plain(value) for name, value in self.fields().items()}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> BuildConfig:

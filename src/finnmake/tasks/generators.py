@@ -19,6 +19,7 @@ from finnmake.runner.outputs import write_json
 from finnmake.tasks.checker import ContentChecker
 from finnmake.tasks.fresh import RECORD, is_fresh, record
 from finnmake.tasks.site import Site
+from finnmake.tasks.sources import modules_digest
 from finnmake.tasks.workspace import Workspace, workspace
 
 #: doit's own settings, taken over by dodo.py.
@@ -33,20 +34,6 @@ DOIT_CONFIG = {
 }
 
 Task = dict[str, Any]
-
-_PACKAGE = Path(__file__).resolve().parent.parent
-
-#: What the runner's outputs come from besides its own modules.
-_BESIDE_RUNNER = (
-    "blueprint/expressions.py",
-    "blueprint/finn_tables.json",
-    "exploration/early_stop.py",
-    "exploration/ranking.py",
-    "records.py",
-)
-
-#: What the report comes from besides its own modules.
-_BESIDE_REPORT = ("runner/metrics.py", "runner/report_shapes.py")
 
 
 @dataclass(frozen=True)
@@ -100,7 +87,6 @@ def task_segment() -> Iterator[Task]:
 def task_estimate() -> Iterator[Task]:
     """make the estimates of a configuration that goes on beyond them"""
     ws = workspace()
-    modules = _modules(ws, "runner", *_BESIDE_RUNNER)
     for site in ws.sites:
         depth = ws.estimates_at(site.config)
         if depth is None:
@@ -113,8 +99,7 @@ def task_estimate() -> Iterator[Task]:
             return Made(reads, site.paths(names))
 
         files = [site.file("processed_model.onnx"), *site.sources]
-        content = digest_value("task", [site.content, modules])
-        task = _engine_task(ws, site, action, files, site.files(names), content)
+        task = _engine_task(ws, site, action, files, site.files(names))
         above = ws.segment_before(site.config, depth)
         yield {**task, "task_dep": [f"segment:{above}"] if above else []}
 
@@ -122,7 +107,6 @@ def task_estimate() -> Iterator[Task]:
 def task_finn() -> Iterator[Task]:
     """run FINN: reports, final model, manifest"""
     ws = workspace()
-    modules = _modules(ws, "runner", *_BESIDE_RUNNER)
     for site in ws.sites:
         names = ("config.json", "final_model.onnx", "manifest.json", "build.log")
 
@@ -132,24 +116,21 @@ def task_finn() -> Iterator[Task]:
             return Made(done.reads, [*site.paths(names), *artifacts, *ws.runner.build_folders(done)])
 
         files = [site.file("processed_model.onnx"), *site.sources]
-        content = digest_value("task", [site.content, modules])
-        task = _engine_task(ws, site, action, files, site.files(names), content)
+        task = _engine_task(ws, site, action, files, site.files(names))
         yield {**task, "task_dep": [f"segment:{ws.leaf(site.config)}"]}
 
 
 def task_metrics() -> Iterator[Task]:
     """read FINN's reports into metrics.json"""
     ws = workspace()
-    modules = _modules(ws, "runner", *_BESIDE_RUNNER)
     for site in ws.sites:
         files = site.files(("manifest.json", "config.json"))
-        yield _plain_task(ws, site, ws.collect_metrics, files, ("metrics.json",), modules)
+        yield _plain_task(ws, site, ws.collect_metrics, files, ("metrics.json",), site.content)
 
 
 def task_analyze() -> Iterator[Task]:
     """run the post_proc analyses of the finished build"""
     ws = workspace()
-    modules = _modules(ws, "runner", *_BESIDE_RUNNER)
     for site in ws.sites:
 
         def action(site: Site = site) -> Made:
@@ -157,36 +138,28 @@ def task_analyze() -> Iterator[Task]:
             return Made(done.reads, (site.folder / "postprocessing").glob("*.json"), done.whole)
 
         files = [*site.files(("manifest.json", "metrics.json")), *site.sources]
-        content = digest_value("task", [site.content, modules])
-        yield _engine_task(ws, site, action, files, site.files(("postprocessing/warnings.json",)), content)
+        yield _engine_task(ws, site, action, files, site.files(("postprocessing/warnings.json",)))
 
 
 def task_report() -> Iterator[Task]:
     """write report.html from the JSON files"""
     ws = workspace()
     template = str(ws.root / "templates" / "report.html.j2")
-    modules = _modules(ws, "report", *_BESIDE_REPORT)
+    modules = modules_digest("report", ws.digests)
     names = ("manifest.json", "metrics.json", "config.json", "postprocessing/warnings.json")
     for site in ws.sites:
         files = [template, *site.files(names)]
-        yield _plain_task(ws, site, ws.report, files, ("report.html",), modules)
+        content = digest_value("task", [site.content, modules])
+        yield _plain_task(ws, site, ws.report, files, ("report.html",), content)
 
 
 def task_build() -> Iterator[Task]:
     """build a configuration, all the way to its report"""
     ws = workspace()
-    modules = _modules(ws, "runner", *_BESIDE_RUNNER)
     for site in ws.sites:
         files = site.files(("manifest.json", "metrics.json", "report.html"))
-        task = _plain_task(ws, site, ws.finish, files, ("result.json",), modules)
+        task = _plain_task(ws, site, ws.finish, files, ("result.json",), site.content)
         yield {**task, "clean": [(remove_tree, [site.folder])]}
-
-
-def _modules(ws: Workspace, package: str, *others: str) -> str:
-    """Digest of finnmake's own sources and tables behind a task: editing them makes its result stale."""
-    files = [path for path in (_PACKAGE / package).iterdir() if path.suffix in (".py", ".json")]
-    files += [_PACKAGE / name for name in others]
-    return digest_value("modules", sorted([path.name, ws.digests.digest(path)] for path in files))
 
 
 def _engine_task(
@@ -195,19 +168,13 @@ def _engine_task(
     action: Callable[[], Made],
     files: Iterable[str],
     targets: Iterable[str],
-    content: str | None = None,
 ) -> Task:
-    """A task whose action runs steps: fresh while everything that they read is the same.
-
-    Args:
-        content: what the result stands for; the whole configuration where it is not given.
-    """
-    stands_for = content or site.content
+    """A task whose action runs steps: fresh while everything that they read is the same."""
 
     def run(task: Any) -> Any:
-        return _guarded(ws, site.config, task.name, lambda: _record(ws, stands_for, task, action()))
+        return _guarded(ws, site.config, task.name, lambda: _record(ws, site.content, task, action()))
 
-    return _task(ws, site, run, files, targets, stands_for)
+    return _task(ws, site, run, files, targets, site.content)
 
 
 def _plain_task(
@@ -216,10 +183,9 @@ def _plain_task(
     action: Callable[[BuildConfig], Iterable[Mapping[str, Any]]],
     files: Iterable[str],
     targets: tuple[str, ...],
-    modules: str,
+    content: str,
 ) -> Task:
-    """A task over files alone, which finnmake's own `modules` do."""
-    content = digest_value("task", [site.content, modules])
+    """A task over files alone; its result stands for `content`."""
 
     def run(task: Any) -> Any:
         def made() -> dict[str, Any]:

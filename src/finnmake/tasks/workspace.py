@@ -37,6 +37,7 @@ from finnmake.settings import Settings, read_settings
 from finnmake.tasks.names import Names
 from finnmake.tasks.screen import Screen
 from finnmake.tasks.site import Site
+from finnmake.tasks.sources import modules_digest
 
 if TYPE_CHECKING:
     from finnmake.exploration.results import ExplorationResult
@@ -161,7 +162,8 @@ class Workspace:
     @functools.cached_property
     def sites(self) -> list[Site]:
         """The places of these configurations."""
-        return [Site.of(config, self.root, self.names.sources(config)) for config in self.configs]
+        modules = modules_digest("runner", self.digests)
+        return [Site.of(each, self.root, self.names.sources(each), modules) for each in self.configs]
 
     def site(self, config_id: str) -> Site:
         """The place of a configuration that this run is about."""

@@ -1,0 +1,30 @@
+"""finnmake's own sources behind the outputs: editing them makes these stale, as a transform's source does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from finnmake.engine.files import FileDigests
+from finnmake.hashing import digest_value
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+#: What the outputs come from besides the modules of their own package.
+_BESIDE = {
+    "runner": (
+        "blueprint/expressions.py",
+        "blueprint/finn_tables.json",
+        "exploration/early_stop.py",
+        "exploration/judging.py",
+        "exploration/ranking.py",
+        "records.py",
+    ),
+    "report": ("runner/metrics.py", "runner/report_shapes.py"),
+}
+
+
+def modules_digest(package: str, digests: FileDigests) -> str:
+    """Digest of the sources and tables behind what `runner` or `report` writes."""
+    files = [path for path in (_PACKAGE / package).iterdir() if path.suffix in (".py", ".json")]
+    files += [_PACKAGE / name for name in _BESIDE[package]]
+    return digest_value("modules", sorted([path.name, digests.digest(path)] for path in files))
