@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -31,12 +30,14 @@ def settled(known: Signature, seen_ns: int) -> bool:
 
 
 class FileDigests:
-    """SHA-256 of files by path, remembered while the file's signature stays the same. Thread-safe."""
+    """SHA-256 of files by path, remembered while the file's signature stays the same.
+
+    Thread-safe: each change is one operation on a dictionary, which is never taken apart.
+    """
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[Signature, str]] = {}
         self._first: dict[str, tuple[Signature | None, str | None]] = {}
-        self._lock = threading.Lock()
 
     def digest(self, path: Path | str) -> str | None:
         """SHA-256 of the file's content, or None where there is no readable file."""
@@ -52,8 +53,7 @@ class FileDigests:
         if not stat.S_ISREG(found.st_mode):
             return None, None  # reading a pipe would wait for a writer
         now = signature(found)
-        with self._lock:
-            known = self._known.get(name)
+        known = self._known.get(name)
         if known is not None and known[0] == now:
             return known
         return self._hash(name)
@@ -68,25 +68,17 @@ class FileDigests:
             return None, None
         if before != after or not settled(after, started):
             return None, digest
-        with self._lock:
-            self._known[name] = (after, digest)
+        self._known[name] = (after, digest)
         return after, digest
 
     def first(self, path: Path | str) -> tuple[Signature | None, str | None]:
         """The file as this process first saw it: what an action used is no older."""
         name = os.fspath(path)
-        with self._lock:
-            seen = self._first.get(name)
-        if seen is None:
-            state = self.state(name)
-            with self._lock:
-                seen = self._first.setdefault(name, state)
-        return seen
+        return self._first.get(name) or self._first.setdefault(name, self.state(name))
 
     def remember(self, path: Path | str, known: Signature, digest: str) -> None:
         """Take a digest from an earlier run: it counts only while the file still has that signature."""
-        with self._lock:
-            self._known.setdefault(os.fspath(path), (known, digest))
+        self._known.setdefault(os.fspath(path), (known, digest))
 
 
 def digest_listing(path: Path | str) -> str | None:

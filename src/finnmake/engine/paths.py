@@ -25,7 +25,7 @@ def portable(path: str, project: str) -> str:
 
 def absolute(key: str, project: Path | str) -> str:
     """The path on this machine for what `portable` gave; text, as a null build makes very many."""
-    return os.path.join(project, key)
+    return key if key.startswith("/") else f"{project}/{key}"
 
 
 class Boundary:

@@ -101,7 +101,7 @@ def _same_file(name: str, known: Any, sha: str | None, project: str, digests: Fi
     return digests.first(path)[1] == sha
 
 
-def _output(path: Path | str) -> list[int]:
+def _output(path: Path) -> list[int]:
     """The state of an output; another link to a blob changes the ctime of all, so links go without it."""
     found = os.stat(path)
     size, mtime_ns, ctime_ns, inode = signature(found)
@@ -112,9 +112,12 @@ def _same_outputs(outputs: Mapping[str, Any], project: str) -> bool:
     """Whether every output is as the task left it: an output that somebody touched is made again."""
     for name, known in outputs.items():
         try:
-            now = _output(absolute(name, project))
+            now = os.stat(absolute(name, project))
         except OSError:
             return False
-        if now[:3] != known[:3] or (len(now) == len(known) and now != known):
+        size, mtime_ns, inode, *ctime_ns = known
+        if now.st_size != size or now.st_mtime_ns != mtime_ns or now.st_ino != inode:
+            return False
+        if ctime_ns and now.st_nlink == 1 and now.st_ctime_ns != ctime_ns[0]:
             return False
     return True

@@ -14,6 +14,9 @@ from doit.exceptions import InvalidDodoFile
 #: The last entry that doit sets when a task has succeeded: then the task is written.
 _LAST = "deps:"
 
+#: What a task gave, as its values and once more as its result.
+_VALUES, _RESULT = "_values_:", "result:"
+
 
 class StateDB:
     """A doit backend. Rows are read when first asked for, and kept."""
@@ -52,11 +55,17 @@ class StateDB:
 
     def get(self, task_id: str, dependency: str) -> Any:
         """The value kept, or None."""
-        return self._task(task_id).get(dependency)
+        task = self._task(task_id)
+        found = task.get(dependency)
+        return task.get(_VALUES) if found is None and dependency == _RESULT else found
 
     def set(self, task_id: str, dependency: str, value: Any) -> None:
-        """Keep a value; the task is written with its last one."""
-        self._task(task_id)[dependency] = value
+        """Keep a value; the task is written with its last one, and what its action gave once, not twice."""
+        task = self._task(task_id)
+        if dependency == _RESULT and value == task.get(_VALUES):
+            task.pop(_RESULT, None)
+        else:
+            task[dependency] = value
         if dependency == _LAST or dependency == "ignore:":
             self._write(task_id, self._task(task_id))
 
