@@ -29,8 +29,9 @@ LAYERS = (
 #: Top-level module -> the layers that may import it.
 HOMES = {
     "finn": {"backends"},
-    "qonnx": {"backends"},
-    "onnx": {"backends"},
+    "qonnx": {"backends", "plugins"},
+    "onnx": {"backends", "plugins"},
+    "onnxruntime": {"plugins"},
     "mip": {"backends"},
     "doit": {"tasks", "__main__"},
     "docker": {"engine"},

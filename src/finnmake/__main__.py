@@ -12,7 +12,9 @@ from doit.doit_cmd import DoitMain
 def main() -> int:
     """Run doit with the command line's arguments; gives the exit code."""
     DoitMain.BIN_NAME = "doit"
-    gc.set_threshold(100_000)  # thousands of tasks are made to stay: looking for garbage among them takes long
+    gc.set_threshold(
+        100_000
+    )  # thousands of tasks are made to stay: looking for garbage among them takes long
     try:
         return int(DoitMain().run(_ordered(sys.argv[1:])) or 0)
     except KeyboardInterrupt:

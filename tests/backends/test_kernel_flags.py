@@ -6,7 +6,7 @@ from typing import Any
 
 from finnmake.blueprint.tables import KERNELS_FIELD, config_field
 from finnmake.records import BuildConfig
-from finnmake.runner.build import flags_of
+from finnmake.runner.flow import flags_of
 
 
 def config(**changes: Any) -> BuildConfig:

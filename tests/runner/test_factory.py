@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from finnmake.engine.files import FileDigests
 from finnmake.errors import BlueprintError, FinnmakeError
 from finnmake.records import BuildConfig, BuildStatus, OutputStage
 from finnmake.runner.build import BuildRunner
@@ -14,8 +16,9 @@ from finnmake.runner.factory import create_build_runner_factory
 
 
 def runner_of(backend: str, project: Path) -> BuildRunner:
+    engine: Any = SimpleNamespace(digests=FileDigests())
     nothing: Any = None
-    return create_build_runner_factory(backend)(nothing, project, nothing, str, lambda *_: None)
+    return create_build_runner_factory(backend)(engine, project, nothing, str, lambda *_: None)
 
 
 @pytest.mark.parametrize(
@@ -63,6 +66,6 @@ def test_a_configuration_of_another_backend_is_refused(tmp_path: Path, runs: str
     )
     runner = runner_of(runs, tmp_path)
     with pytest.raises(BlueprintError, match=f"is for the backend {asked}, this runner for {runs}"):
-        runner.calls(config)
+        runner.preprocess(config)
     result = runner.run(config)
     assert (result.status, result.simulated) == (BuildStatus.FAILED, runs == "mock")

@@ -22,6 +22,7 @@ from finnmake.backends.finn_kernels import specialize
 from finnmake.blueprint.tables import KERNELS_FIELD, SPECIALIZE_STEP, path_fields
 from finnmake.engine.paths import PROJECT_LINK
 from finnmake.engine.recording import RecordedFields
+from finnmake.engine.session import ARTIFACTS, INPUTS
 from finnmake.engine.state import StepCall
 from finnmake.errors import StepError, ToolError
 
@@ -168,8 +169,10 @@ def _analysis(call: StepCall, loaded: ModelWrapper, config: RecordedFields) -> M
     build = Build(
         config=dict(call.parameters["config"]),
         metrics=dict(call.parameters["metrics"]),
-        artifacts=Path("artifacts"),
+        artifacts=Path(ARTIFACTS),
         model=loaded,
+        models=Path(INPUTS),
+        project=Path(PROJECT_LINK),
     )
     value = _target(call)(build, **call.parameters["parameters"])
     if not isinstance(value, Mapping):
@@ -179,7 +182,7 @@ def _analysis(call: StepCall, loaded: ModelWrapper, config: RecordedFields) -> M
             category="postprocessing",
             cure="Return what is to stand in postprocessing/<name>.json.",
         )
-    target = Path("artifacts/postprocessing") / f"{call.name}.json"
+    target = Path(ARTIFACTS, "postprocessing") / f"{call.name}.json"
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
     return loaded
@@ -225,7 +228,7 @@ def _recording_config(config: RecordedFields) -> tuple[DataflowBuildConfig, dict
     recording = _recording_class()
     base = recording.__mro__[1]
     fields = {name: value for name, value in config.raw().items() if name != KERNELS_FIELD}
-    values = base.from_dict({**_located(fields), "output_dir": "artifacts"})
+    values = base.from_dict({**_located(fields), "output_dir": ARTIFACTS})
     recording.notes = config
     values.__class__ = recording
     state = object.__getattribute__(values, "__dict__")

@@ -28,8 +28,9 @@ from finnmake.engine.state import State, StepCall, seed_of
 from finnmake.engine.store import DamagedBlob, Store
 from finnmake.errors import FinnmakeError, classify
 
-#: FINN's output folder, inside the folder in which a step runs.
+#: FINN's output folder, and that of the further files that a call sees, inside the folder in which it runs.
 ARTIFACTS = "artifacts"
+INPUTS = "inputs"
 
 
 class Adapter(Protocol):
@@ -148,6 +149,8 @@ class Session:
         self._settle()
         self._tidy()
         loaded = self._at(state)
+        for name, ref in call.inputs.items():
+            self._store.unpack(ref, self._folder / INPUTS / name)
         work = self._store.work / request["work"]
         remove_tree(work)
         work.mkdir(parents=True)

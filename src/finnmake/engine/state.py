@@ -110,6 +110,9 @@ class StepCall:
         target: where the worker finds it, `module:attribute`.
         parameters: keyword arguments, JSON values.
         position: 0-based place in the flow; enters the seed of random numbers.
+        source: digest of the code behind a target inside finnmake; that of all other code is found by the
+            trace.
+        inputs: further files that it sees under `inputs/`: relative name -> blob.
     """
 
     name: str
@@ -117,6 +120,8 @@ class StepCall:
     target: str
     parameters: Mapping[str, Any]
     position: int
+    source: str = ""
+    inputs: Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """The record as JSON values."""
@@ -126,12 +131,14 @@ class StepCall:
             "target": self.target,
             "parameters": dict(self.parameters),
             "position": self.position,
+            "source": self.source,
+            "inputs": dict(self.inputs),
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> StepCall:
         """The record again, from what `to_dict` gave."""
-        return cls(data["name"], data["kind"], data["target"], data["parameters"], data["position"])
+        return cls(**data)
 
 
 def action_key(call: StepCall, state: State, toolchain: str) -> str:

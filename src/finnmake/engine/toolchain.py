@@ -81,6 +81,7 @@ _INSIDE = (
     "engine/worker.py",
     "hashing.py",
     "plugins/__init__.py",
+    "plugins/build.py",
 )
 
 

@@ -6,29 +6,14 @@ unchanged. They keep no registry: the engine finds plugins by the names in the b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, TypeVar
 
+from finnmake.plugins.build import Build
+
+__all__ = ["Build", "analysis", "step", "transform"]
+
 _Plugin = TypeVar("_Plugin", bound=Callable[..., Any])
-
-
-@dataclass(frozen=True)
-class Build:
-    """A finished build, as an analysis sees it.
-
-    Attributes:
-        config: the configuration, as in `config.json`.
-        metrics: the metrics, as in `metrics.json` (throughput in inferences/s, latency in µs …).
-        artifacts: FINN's output folder; `artifacts / "report"` holds its reports.
-        model: the final model, a QONNX `ModelWrapper`.
-    """
-
-    config: Mapping[str, Any]
-    metrics: Mapping[str, Any]
-    artifacts: Path
-    model: Any
 
 
 def step(function: _Plugin) -> _Plugin:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from finnmake.backends import Backend, find_backend
 from finnmake.engine.realize import Engine, Listener
-from finnmake.runner.build import BuildRunner, Names
+from finnmake.runner.build import BuildRunner
+from finnmake.runner.flow import Names
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from finnmake.blueprint.slots import entry_name
 from finnmake.blueprint.tables import FinnCatalog
 from finnmake.errors import Location, PluginError
 from finnmake.exploration.tree import links
+from finnmake.plugins.builtin import BUILTINS
 from finnmake.plugins.catalog import PluginCatalog
 from finnmake.records import BuildConfig
 
@@ -20,12 +21,17 @@ class Names:
         self.plugins = plugins
         self._finn = FinnCatalog()
 
+    def _builtin(self, kind: str, name: str) -> str | None:
+        found = BUILTINS.get(name)
+        return found.target if found is not None and found.kind == kind else None
+
     def find(self, kind: str, name: str) -> str | None:
         """The target `module:attribute`, or None. Raises PluginError for a plugin that hides FINN's name."""
-        own, theirs = self.plugins.find(kind, name), self._finn.find(kind, name)
+        own = self.plugins.find(kind, name)
+        theirs = self._builtin(kind, name) or self._finn.find(kind, name)
         if own is not None and theirs is not None and "." not in name:
             raise PluginError(
-                f"the plugin {name!r} has the name of FINN's own {theirs}",
+                f"the plugin {name!r} has the name of {theirs}",
                 where=Location(path=self.plugins.source(name)),
                 cure="Rename the plugin.",
             )
@@ -37,7 +43,8 @@ class Names:
 
     def names(self, kind: str) -> Iterable[str]:
         """All names of that kind."""
-        return [*self.plugins.names(kind), *self._finn.names(kind)]
+        builtin = (name for name, plugin in BUILTINS.items() if plugin.kind == kind)
+        return [*self.plugins.names(kind), *builtin, *self._finn.names(kind)]
 
     def sources(self, config: BuildConfig) -> list[Path]:
         """The plugin files whose names the configuration uses."""

@@ -17,6 +17,7 @@ _BESIDE = {
         "exploration/early_stop.py",
         "exploration/judging.py",
         "exploration/ranking.py",
+        "plugins/builtin/*.py",
         "records.py",
     ),
     "report": ("runner/metrics.py", "runner/report_shapes.py"),
@@ -26,5 +27,6 @@ _BESIDE = {
 def modules_digest(package: str, digests: FileDigests) -> str:
     """Digest of the sources and tables behind what `runner` or `report` writes."""
     files = [path for path in (_PACKAGE / package).iterdir() if path.suffix in (".py", ".json")]
-    files += [_PACKAGE / name for name in _BESIDE[package]]
-    return digest_value("modules", sorted([path.name, digests.digest(path)] for path in files))
+    files += [path for name in _BESIDE[package] for path in _PACKAGE.glob(name)]
+    named = ((path.relative_to(_PACKAGE).as_posix(), digests.digest(path)) for path in files)
+    return digest_value("modules", sorted(named))

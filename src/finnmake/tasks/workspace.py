@@ -42,7 +42,8 @@ from finnmake.tasks.sources import modules_digest
 if TYPE_CHECKING:
     from finnmake.exploration.results import ExplorationResult
     from finnmake.records import ModelInfo
-    from finnmake.runner.build import BuildRunner, Reads
+    from finnmake.runner.build import BuildRunner
+    from finnmake.runner.realizer import Reads
 
 #: The step that writes FINN's estimates.
 ESTIMATE_STEP = "step_generate_estimate_reports"

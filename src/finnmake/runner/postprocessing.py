@@ -1,0 +1,103 @@
+"""The postprocessing pipeline: the `post_proc` analyses of a finished build, each a step of the engine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from finnmake.engine.realize import Flow, StepOutcome
+from finnmake.errors import StepError
+from finnmake.exploration.tree import BEFORE_STEPS
+from finnmake.plugins.build import AFTER, ORIGINAL, PROCESSED
+from finnmake.records import BuildConfig
+from finnmake.runner.flow import call_of, named
+from finnmake.runner.outputs import analysis_entry, write_json
+from finnmake.runner.realizer import Reads, Realizer
+
+#: The folder of the analyses' files, and the stage of the blueprint that names the analyses.
+FOLDER = "postprocessing"
+STAGE = "post_proc"
+
+
+@dataclass
+class Analyzed:
+    """What the analyses of a build came to: all that they read, what failed, whether all reads are known."""
+
+    reads: list[Reads] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    whole: bool = True
+
+
+class PostprocessingPipeline:
+    """From a finished build to postprocessing/<name>.json. A failing analysis is a warning."""
+
+    def __init__(self, realizer: Realizer) -> None:
+        self._realizer = realizer
+
+    def run(self, config: BuildConfig) -> Analyzed:
+        """Run the analyses: postprocessing/<name>.json and warnings.json."""
+        folder = self._realizer.folder(config) / FOLDER
+        entries = config.transforms_by_stage.get(STAGE, [])
+        _remove_others(folder, {named("analysis", entry)[0] for entry in entries})
+        done = Analyzed()
+        models = self._models(config) if entries else {}
+        for entry in entries:
+            try:
+                done.reads += self._analyze(config, entry, models)
+            except StepError as error:
+                done.warnings.append(f"analysis {error.step}: {error.message}")
+                done.whole = done.whole and error.reads is not None
+                done.reads += [error.reads] if error.reads is not None else []
+        write_json(folder / "warnings.json", done.warnings)
+        return done
+
+    def _models(self, config: BuildConfig) -> dict[str, str]:
+        """The models that analyses see: file name -> blob."""
+        first = len(config.transforms_by_stage.get(BEFORE_STEPS, []))
+        calls = self._realizer.calls(config)
+        return self._realizer.realize(config, calls, partial(_models_of, first=first)).placed
+
+    def _analyze(self, config: BuildConfig, entry: Any, models: Mapping[str, str]) -> list[Reads]:
+        realizer = self._realizer
+        folder = realizer.folder(config)
+        calls = realizer.calls(config)
+        digests = realizer.engine.digests
+        wanted = call_of("analysis", entry, realizer.names, digests, position=len(calls))
+        given = {
+            "parameters": wanted.parameters,
+            "config": config.to_dict(),
+            "metrics": json.loads((folder / "metrics.json").read_text()),
+        }
+        call = replace(wanted, parameters=given, inputs=models)
+        target = folder / FOLDER / f"{call.name}.json"
+        log = target.with_suffix(".log")
+
+        def place(flow: Flow, outcomes: list[StepOutcome]) -> None:
+            realizer.store.place(analysis_entry(realizer.store, outcomes[-1]), target)
+            log.unlink(missing_ok=True)
+
+        try:
+            return realizer.realize(config, [*calls, call], place, log).reads
+        except StepError:
+            target.unlink(missing_ok=True)  # it would pass for the result of this build
+            raise
+
+
+def _models_of(flow: Flow, outcomes: Sequence[StepOutcome], first: int) -> dict[str, str]:
+    """The model as it was given, as the first step got it (after `first` transforms), and after each call."""
+    return {
+        ORIGINAL: flow.model,
+        PROCESSED: outcomes[first - 1].state.model if first else flow.model,
+        **{f"{AFTER}/{at:03}_{each.call.name}.onnx": each.state.model for at, each in enumerate(outcomes)},
+    }
+
+
+def _remove_others(folder: Path, wanted: set[str]) -> None:
+    """Remove the files of analyses that the blueprint no longer has."""
+    for left in folder.glob("*.*"):
+        if left.stem not in wanted:
+            left.unlink()

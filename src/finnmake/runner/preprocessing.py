@@ -1,0 +1,30 @@
+"""The preprocessing pipeline: the `pre_proc` transforms, each one a step of the engine."""
+
+from __future__ import annotations
+
+from finnmake.engine.realize import Flow, StepOutcome
+from finnmake.exploration.tree import BEFORE_STEPS
+from finnmake.records import BuildConfig
+from finnmake.runner.modelfile import check_model
+from finnmake.runner.realizer import Reads, Realizer
+
+
+class PreprocessingPipeline:
+    """From the user's model to the one that the first step gets."""
+
+    def __init__(self, realizer: Realizer) -> None:
+        self._realizer = realizer
+
+    def run(self, config: BuildConfig) -> list[Reads]:
+        """Apply the transforms: model.onnx, processed_model.onnx. Raises FinnmakeError."""
+        realizer = self._realizer
+        calls = realizer.calls(config)[: len(config.transforms_by_stage.get(BEFORE_STEPS, []))]
+        check_model(realizer.project / config.model_path)
+        folder = realizer.folder(config)
+
+        def place(flow: Flow, outcomes: list[StepOutcome]) -> None:
+            last = outcomes[-1].state.model if outcomes else flow.model
+            realizer.store.place(flow.model, folder / "model.onnx")
+            realizer.store.place(last, folder / "processed_model.onnx")
+
+        return realizer.realize(config, calls, place).reads

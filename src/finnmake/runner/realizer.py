@@ -1,0 +1,135 @@
+"""Realizes flows of configurations on the engine: places what came of them, keeps the log of a failure."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from finnmake.backends import Backend
+from finnmake.engine.folders import remove_tree
+from finnmake.engine.realize import Engine, Flow, Listener, StepOutcome, seconds_run
+from finnmake.engine.state import StepCall
+from finnmake.engine.store import DamagedBlob, Store
+from finnmake.errors import StepError, StoreError
+from finnmake.records import BuildConfig
+from finnmake.runner.flow import Names, calls_of, flags_of
+from finnmake.runner.outputs import log_of, write_text
+
+_Placed = TypeVar("_Placed")
+
+#: What a step read, as a trace keeps it: `files`, `listings`, `presence`.
+Reads = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Realized(Generic[_Placed]):
+    """A flow that ended well: its steps, what was placed, and all that was read, the model included."""
+
+    outcomes: list[StepOutcome]
+    placed: _Placed
+    reads: list[Reads]
+
+
+class Realizer:
+    """What the pipelines of a build share: the engine, the project, and the time that builds have spent.
+
+    Args:
+        names: where the names in a blueprint lead.
+        listener: told of each step.
+    """
+
+    def __init__(
+        self, backend: Backend, engine: Engine, project: Path, names: Names, listener: Listener
+    ) -> None:
+        self.backend = backend
+        self.engine = engine
+        self.project = project
+        self.names = names
+        self._listener = listener
+        self._spent: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def store(self) -> Store:
+        """The engine's store."""
+        return self.engine.store
+
+    def folder(self, config: BuildConfig) -> Path:
+        """The outputs of a configuration."""
+        return self.project / config.output_dir
+
+    def calls(self, config: BuildConfig) -> list[StepCall]:
+        """The whole flow of a configuration. Raises BlueprintError, StepError."""
+        return calls_of(config, self.backend, self.names, self.engine.digests)
+
+    def realize(
+        self,
+        config: BuildConfig,
+        calls: Sequence[StepCall],
+        place: Callable[[Flow, list[StepOutcome]], _Placed],
+        log: Path | None = None,
+    ) -> Realized[_Placed]:
+        """Realize the calls and place what came of them; what turns out damaged is made again first.
+
+        What a failing step printed becomes `log`, build.log where it is not given. Raises StepError,
+        StoreError.
+        """
+        model = self.project / config.model_path
+        rounds = itertools.count()
+        while True:
+            outcomes: list[StepOutcome] = []
+            flow = Flow(
+                calls,
+                self.store.put_file(model),
+                flags_of(config),
+                float(config.global_config["timeout_seconds"]),
+                self._budget(config),
+            )
+            try:
+                with self._timed(config, outcomes):
+                    self.engine.realize(flow, self._listener, outcomes)
+                return Realized(outcomes, place(flow, outcomes), _reads(config, flow, outcomes))
+            except DamagedBlob as damaged:
+                found = self.engine.discard(damaged) or damaged.ref == flow.model
+                if not found or next(rounds) > len(calls):  # a step may damage its own input each time
+                    raise StoreError(
+                        f"blob {damaged.ref} is missing from the store and nothing tells how to make it",
+                        cure="Move the store away, or set FINNMAKE_STORE to an empty folder.",
+                    ) from damaged
+            except StepError as error:
+                self._keep_failure(log or self.folder(config) / "build.log", outcomes, error)
+                raise
+
+    def _budget(self, config: BuildConfig) -> float | None:
+        """Seconds that all steps of a build that are still to run may take together; None without a limit."""
+        limit = config.global_config.get("build_timeout_seconds")
+        return None if limit is None else limit - self._spent.get(config.id, 0.0)
+
+    @contextmanager
+    def _timed(self, config: BuildConfig, outcomes: Sequence[StepOutcome]) -> Iterator[None]:
+        """The steps that run inside count as time that the build has spent; waiting for others does not."""
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._spent[config.id] = self._spent.get(config.id, 0.0) + seconds_run(outcomes)
+
+    def _keep_failure(self, log: Path, outcomes: Sequence[StepOutcome], error: StepError) -> None:
+        """Make the failed step's log the end of `log`; of several builds that of the first."""
+        with self._lock:
+            if error.log is None or not error.log.is_absolute():
+                return
+            write_text(log, log_of(self.store, outcomes, error))
+            remove_tree(error.log)  # whatever the step has put in its place
+            error.log = log.relative_to(self.project)
+
+
+def _reads(config: BuildConfig, flow: Flow, outcomes: Sequence[StepOutcome]) -> list[Reads]:
+    """What the steps read, the model first: as it was when it was taken, whatever it is now."""
+    model = {"files": {config.model_path: flow.model[:64]}, "listings": {}, "presence": {}}
+    return [model, *(outcome.trace["reads"] for outcome in outcomes)]
