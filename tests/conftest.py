@@ -11,6 +11,14 @@ import pytest
 from tests.projects import Project, Run
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What runs in one process: the tests of a file, as they share builds, and all that use an engine."""
+    for item in items:
+        engine = item.get_closest_marker("container")
+        item.add_marker(pytest.mark.xdist_group("containers" if engine else item.path.name))
+
+
 @pytest.fixture(scope="session")
 def cold_build(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Run]:
     """`doit build:config_001` from an empty store: the project, not to be changed, and the run."""

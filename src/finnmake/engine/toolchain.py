@@ -17,11 +17,11 @@ from finnmake.hashing import digest_value
 #: Packages that check or drive the project but take no part in a step.
 _NO_PART = frozenset(
     (
-        *("certifi", "charset_normalizer", "cloudpickle", "cramjam", "docker", "doit", "fastparquet"),
-        *("flit_core", "fsspec", "hypothesis", "idna", "iniconfig", "librt", "mypy", "mypy_extensions"),
-        *("pathspec", "pip", "pluggy", "pytest", "pytest_timeout", "requests", "ruff", "setuptools"),
-        *("simpleeval", "sortedcontainers", "spython", "types_docker", "types_psutil", "types_pyyaml"),
-        *("types_requests", "urllib3", "wheel"),
+        *("certifi", "charset_normalizer", "cloudpickle", "cramjam", "docker", "doit", "execnet"),
+        *("fastparquet", "flit_core", "fsspec", "hypothesis", "idna", "iniconfig", "librt", "mypy"),
+        *("mypy_extensions", "pathspec", "pip", "pluggy", "pytest", "pytest_timeout", "pytest_xdist"),
+        *("requests", "ruff", "setuptools", "simpleeval", "sortedcontainers", "spython"),
+        *("types_docker", "types_psutil", "types_pyyaml", "types_requests", "urllib3", "wheel"),
     )
 )
 
