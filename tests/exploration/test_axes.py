@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given, settings
 
 from finnmake.blueprint.space import DesignSpace
-from finnmake.exploration.axes import FIRST_COLUMNS, LAST_COLUMNS, axis_columns, axis_values, space_axes
+from finnmake.exploration.axes import FIRST_COLUMNS, LAST_COLUMNS, space_axes, values_at
 from tests.exploration.spaces import fields, kernel, random_spaces, space_of, steps, transforms
+
+
+def axis_columns(space: DesignSpace) -> dict[str, int]:
+    """Column -> the index of its slot."""
+    return {axis.column: axis.slot for axis in space_axes(space)}
+
+
+def axis_values(space: DesignSpace, position: int) -> dict[str, Any]:
+    """Column -> what the configuration at a position of the product has there."""
+    axes = space_axes(space)
+    return dict(zip((axis.column for axis in axes), values_at(space, axes, position), strict=True))
 
 
 def values(space: DesignSpace, column: str) -> list[object]:

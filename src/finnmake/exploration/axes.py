@@ -48,17 +48,6 @@ def space_axes(space: DesignSpace) -> tuple[Axis, ...]:
     return tuple(found)
 
 
-def axis_columns(space: DesignSpace) -> dict[str, int]:
-    """Column -> the index of its slot."""
-    return {axis.column: axis.slot for axis in space_axes(space)}
-
-
-def axis_values(space: DesignSpace, position: int) -> dict[str, Any]:
-    """Column -> what the configuration at a position of the product has there."""
-    axes = space_axes(space)
-    return dict(zip((axis.column for axis in axes), values_at(space, axes, position), strict=True))
-
-
 def values_at(space: DesignSpace, axes: Sequence[Axis], position: int) -> tuple[Any, ...]:
     """The values of these axes of the space at a position of the product."""
     choices = space.hw_compiler_space.choices(position, (axis.slot for axis in axes))

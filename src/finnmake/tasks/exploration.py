@@ -26,13 +26,12 @@ class Exploration:
         self._ws = ws
         self.configs = ws.configs
         self.fail_fast = fail_fast
-        self._stopped: dict[str, BuildResult] = {}
         self._started = time.monotonic()
 
     @property
     def remaining(self) -> list[BuildConfig]:
         """Those that estimates have not ruled out."""
-        return [config for config in self.configs if config.id not in self._stopped]
+        return [config for config in self.configs if config.id not in self._ws.ruled_out]
 
     @property
     def beyond_estimates(self) -> list[BuildConfig]:
@@ -61,9 +60,8 @@ class Exploration:
         reasons = rule_out(estimates, ws.space.objectives, ws.space.limits)
         for config in self.configs:
             if config.id in reasons and config.id not in ws.up_to_date:  # what is built to its end stays
-                ws.ruled_out.add(config.id)
                 result = ws.runner.skip(config, reasons[config.id], estimates[config.id])
-                self._stopped[config.id] = result
+                ws.ruled_out[config.id] = result
                 ws.screen.skipped(config, reasons[config.id])
                 ws.hooks.after_build(config, result)
 
@@ -89,7 +87,7 @@ class Exploration:
         for config in self.configs:
             result = self._result(config)
             results.append(result)
-            if config.id not in ws.results and config.id not in self._stopped:
+            if config.id not in ws.results and config.id not in ws.ruled_out:
                 ws.hooks.after_build(config, result)
         spent = time.monotonic() - self._started
         found = ExplorationResult.of(ws.space, self.configs, results, self._steps(), spent)
@@ -99,7 +97,7 @@ class Exploration:
     def _result(self, config: BuildConfig) -> BuildResult:
         """What became of a configuration in this run, or in an earlier one that is still right."""
         ws = self._ws
-        known = ws.results.get(config.id) or self._stopped.get(config.id)
+        known = ws.results.get(config.id) or ws.ruled_out.get(config.id)
         if known is not None:
             return known
         if config.id in ws.up_to_date:
@@ -125,15 +123,15 @@ class Exploration:
         ws = self._ws
         lengths = {config.id: self._length(config) for config in self.configs}
         fresh = sum(length for each, length in lengths.items() if each in ws.up_to_date)
-        fresh += sum(lengths[each] for each in self._stopped if not ws.began(each))
+        fresh += sum(lengths[each] for each in ws.ruled_out if not ws.began(each))
         built = sum(lengths[each] for each, result in ws.results.items() if result.is_successful())
-        built += sum(lengths[each] for each in self._stopped if ws.began(each))
+        built += sum(lengths[each] for each in ws.ruled_out if ws.began(each))
         ran = ws.screen.steps_ran
         return StepCounts(ran=ran, shared=max(0, built - ran), up_to_date=fresh)
 
     def _length(self, config: BuildConfig) -> int:
         """How many steps a configuration has come to, if all went well."""
-        estimates = self._ws.estimates_at(config) if config.id in self._stopped else None
+        estimates = self._ws.estimates_at(config) if config.id in self._ws.ruled_out else None
         return len(chain(config)) if estimates is None else estimates
 
 

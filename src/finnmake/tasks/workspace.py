@@ -78,8 +78,8 @@ class Workspace:
         self.up_to_date: set[str] = set()
         #: Ids of configurations whose estimate.json is right.
         self.estimated: set[str] = set()
-        #: Ids of configurations that estimates have ruled out: they run nothing for others.
-        self.ruled_out: set[str] = set()
+        #: Configurations that estimates have ruled out: they run nothing for others.
+        self.ruled_out: dict[str, BuildResult] = {}
         #: What an exploration came to.
         self.exploration: ExplorationResult | None = None
         self._given = space
