@@ -41,6 +41,9 @@ _TICK_SECONDS = 5.0
 #: More than any Dockerfile has stages.
 _JOBS = 64
 
+#: What podman says when stages that are built at once remove each other's layers (seen with 4.3.1, rarely).
+_LOST = "layer not known"
+
 _PODMAN_BUILD = "/v4.0.0/libpod/build"
 _OCI = "application/vnd.oci.image.manifest.v1+json"
 
@@ -67,8 +70,15 @@ def build(root: Path, settings: Settings, engine: Engine, listener: Listener, *,
     name = tag(digests)
     with errors("write the log of the build"):
         log = BuildLog(_log_file(root), listener)
+    context, parameters = _context(root), _parameters(engine, name, settings, cache)
     try:
-        _build(engine, _context(root), _parameters(engine, name, settings, cache), log)
+        try:
+            _build(engine, context, parameters, log)
+        except ContainerError as error:
+            if _LOST not in error.message:
+                raise
+            listener("the engine lost a layer while it built; building again")
+            _build(engine, context, parameters, log)
     finally:
         log.close()
     found = find_image(engine, name)
