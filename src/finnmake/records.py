@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any
 
+from finnmake.checked import arguments, figure, refusal, validate
+
 
 class BuildStatus(str, Enum):
     """How a build ended."""
@@ -15,6 +17,9 @@ class BuildStatus(str, Enum):
     FAILED = "FAILED"
     TIMEOUT = "TIMEOUT"
     SKIPPED = "SKIPPED"
+
+
+_STATUSES = f"one of {', '.join(status.value for status in BuildStatus)}"
 
 
 class OutputStage(str, Enum):
@@ -125,14 +130,21 @@ class BuildConfig:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> BuildConfig:
-        """The record again, from what `to_dict` gave, through JSON too."""
-        kernels = tuple((name, tuple(backends)) for name, backends in data["kernels"])
-        return cls(**{**data, "kernels": kernels, "build_steps": tuple(data["build_steps"])})
+        """The record that `to_dict` gave, also through JSON. Raises ValueError for anything else."""
+        values = arguments(cls, data)
+        try:
+            values["kernels"] = tuple((name, tuple(backends)) for name, backends in values["kernels"])
+            values["build_steps"] = tuple(values["build_steps"])
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"kernels or build_steps is no list as it should be: {error}") from error
+        config = cls(**values)
+        validate(config)
+        return config
 
 
 @dataclass
 class BuildMetrics:
-    """What a build is worth; `None` where the flow cannot know.
+    """What a build is worth; `None` where the flow cannot know. Raises ValueError for what cannot be.
 
     Attributes:
         throughput: inferences/s.
@@ -145,17 +157,25 @@ class BuildMetrics:
         raw_metrics: the counts that the figures come from, under the tools' own names.
     """
 
-    throughput: float | None = None
-    latency: float | None = None
-    clock_frequency: float | None = None
-    lut_utilization: float | None = None
-    dsp_utilization: float | None = None
-    bram_utilization: float | None = None
-    uram_utilization: float | None = None
-    total_power: float | None = None
-    accuracy: float | None = None
+    throughput: float | None = figure("inferences/s")
+    latency: float | None = figure("µs")
+    clock_frequency: float | None = figure("MHz")
+    lut_utilization: float | None = figure("fraction of the device")
+    dsp_utilization: float | None = figure("fraction of the device")
+    bram_utilization: float | None = figure("fraction of the device")
+    uram_utilization: float | None = figure("fraction of the device")
+    total_power: float | None = figure("W")
+    accuracy: float | None = figure("0 to 1", most=1.0)
     sources: dict[str, str] = field(default_factory=dict)
     raw_metrics: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.validated()
+
+    def validated(self) -> BuildMetrics:
+        """The record itself. Raises ValueError for a field with a value that cannot be; it says what can."""
+        validate(self)
+        return self
 
     def to_dict(self) -> dict[str, Any]:
         """The record as JSON values."""
@@ -163,27 +183,48 @@ class BuildMetrics:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> BuildMetrics:
-        """The record again, from what `to_dict` gave."""
-        return cls(**data)
+        """The record again, from what `to_dict` gave. Raises ValueError for anything else."""
+        return cls(**arguments(cls, data))
 
 
 @dataclass
 class BuildResult:
-    """What a build returns. Times: seconds since the epoch (UTC); paths: relative to its folder."""
+    """What a build returns. Times: seconds since the epoch (UTC); paths: relative to its folder.
+
+    A failed build tells the step and the ONNX node concerned (`error_step`, `error_node`), where they are
+    known, and the last lines of the step's log (`log_tail`). Raises ValueError for what cannot be.
+    """
 
     config_id: str
     status: BuildStatus
     metrics: BuildMetrics | None = None
-    start_time: float = 0.0
-    end_time: float = 0.0
-    duration_seconds: float = 0.0
+    start_time: float = figure("s since the epoch", default=0.0)
+    end_time: float = figure("s since the epoch", default=0.0)
+    duration_seconds: float = figure("s", default=0.0)
     artifacts: dict[str, str] = field(default_factory=dict)
     logs: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     error_category: str | None = None
     error_message: str | None = None
+    error_step: str | None = None
+    error_node: str | None = None
     tips: list[str] = field(default_factory=list)
+    log_tail: list[str] = field(default_factory=list)
     simulated: bool = False
+
+    def __post_init__(self) -> None:
+        self.validated()
+
+    def validated(self) -> BuildResult:
+        """The record itself. Raises ValueError for a field with a value that cannot be; it says what can."""
+        validate(self)
+        if not isinstance(self.status, BuildStatus):
+            raise refusal("status", self.status, _STATUSES)
+        if not (self.metrics is None or isinstance(self.metrics, BuildMetrics)):
+            raise refusal("metrics", self.metrics, "a BuildMetrics or null")
+        if self.metrics is not None:
+            self.metrics.validated()
+        return self
 
     def complete(self, status: BuildStatus, end_time: float, error_message: str | None = None) -> None:
         """Close the record at `end_time` (seconds since the epoch)."""
@@ -210,11 +251,15 @@ class BuildResult:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> BuildResult:
-        """The record again, from what `to_dict` gave."""
-        values = dict(data)
-        metrics = values.pop("metrics", None)
-        status = BuildStatus(values.pop("status"))
-        return cls(metrics=BuildMetrics.from_dict(metrics) if metrics else None, status=status, **values)
+        """The record again, from what `to_dict` gave. Raises ValueError for anything else."""
+        values = arguments(cls, data)
+        try:
+            values["status"] = BuildStatus(values["status"])
+        except ValueError as error:
+            raise refusal("status", values["status"], _STATUSES) from error
+        if values.get("metrics") is not None:
+            values["metrics"] = BuildMetrics.from_dict(values["metrics"])
+        return cls(**values)
 
 
 def _plain(value: Any) -> Any:

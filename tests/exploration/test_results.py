@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from finnmake.blueprint.expressions import Expression
@@ -213,7 +213,9 @@ def _fails(*_: Any) -> None:
         (None, "results.json: there are no results of an exploration\n  -> Run `doit explore`."),
         (b"{", "results.json: is no result of an exploration: "),
         (b"[]", "results.json: is no result of an exploration: "),
-        (b"{}", "results.json: is no result of an exploration: KeyError('design_space_id')\n  -> "),
+        (b"{}", "results.json: is no result of an exploration: design_space_id is missing\n  -> "),
+        (b"[" * 99999, "results.json: is no result of an exploration: "),
+        (b"\xff\x00", "results.json: is no result of an exploration: "),
     ],
 )
 def test_what_cannot_be_read_says_so(tmp_path: Path, content: bytes | None, message: str) -> None:
@@ -222,6 +224,89 @@ def test_what_cannot_be_read_says_so(tmp_path: Path, content: bytes | None, mess
     with pytest.raises(WorkspaceError) as caught:
         read(tmp_path)
     assert message in str(caught.value)
+
+
+def test_a_folder_in_place_of_results_says_so(tmp_path: Path) -> None:
+    (tmp_path / "results.json").mkdir()
+    with pytest.raises(WorkspaceError, match=r"results.json: cannot be read: .*\n  -> "):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (
+            ["results", 0, "metrics", "accuracy"],
+            1.5,
+            "accuracy is 1.5: allowed is a number from 0 to 1 or null",
+        ),
+        (["results", 0, "metrics", "throughput"], -1, "throughput is -1: allowed is a finite number from 0"),
+        (["results", 0, "metrics", "latency"], float("nan"), "latency is nan: allowed is"),
+        (["results", 0, "metrics", "speed"], 1, "a BuildMetrics has no 'speed': allowed is throughput, "),
+        (["results", 0, "status"], "FINE", "status is 'FINE': allowed is one of SUCCESS, FAILED"),
+        (
+            ["results", 0, "duration_seconds"],
+            "1",
+            "duration_seconds is '1': allowed is a finite number from 0",
+        ),
+        (["results", 0, "warnings"], [1], "warnings is [1]: allowed is a list of texts"),
+        (["configs", 0, "id"], 7, "id is 7: allowed is text"),
+        (["configs", 0, "kernels"], [1], "kernels or build_steps is no list as it should be"),
+        (["configs", 0], None, "a BuildConfig is a mapping, not None"),
+        (["objectives"], [["speed", "max"]], "objectives is ['speed', 'max']: allowed is one of throughput"),
+        (["limits"], ["import os"], "import os"),
+        (["limits"], [5], "limits is [5]: allowed is a list of texts"),
+        (["steps", "ran"], -1, "ran is -1: allowed is a whole number from 0"),
+        (["duration_seconds"], None, "duration_seconds is None: allowed is a finite number from 0"),
+        (["axis_values"], [[{}]], "axis_values"),
+        (["results"], 5, "an entry is not of the kind that it should be"),
+    ],
+)
+def test_what_cannot_be_names_the_field_and_what_is_allowed(
+    tmp_path: Path, place: list[Any], value: Any, message: str
+) -> None:
+    write(explored([figures(1, 1)]), tmp_path)
+    record = json.loads((tmp_path / "results.json").read_bytes())
+    at = record
+    for key in place[:-1]:
+        at = at[key]
+    at[place[-1]] = value
+    (tmp_path / "results.json").write_text(json.dumps(record))
+    with pytest.raises(WorkspaceError) as caught:
+        read(tmp_path)
+    assert "results.json: is no result of an exploration: " in str(caught.value)
+    assert message in str(caught.value)
+
+
+odd = st.sampled_from(
+    [None, True, -1, 0.5, float("nan"), float("inf"), 10**400, "", "x", [], [[]], {}, {"id": 1}, "import os"]
+)
+
+
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_hostile_values_anywhere_are_an_error_in_words_or_harmless(
+    tmp_path: Path, data: st.DataObject
+) -> None:
+    write(mixed(), tmp_path)
+    record = json.loads((tmp_path / "results.json").read_bytes())
+    at: Any = record
+    while True:
+        keys = sorted(at) if isinstance(at, dict) else list(range(len(at)))
+        key = data.draw(st.sampled_from(keys))
+        if not isinstance(at[key], dict | list) or not at[key] or data.draw(st.integers(0, 3)) == 0:
+            at[key] = data.draw(odd)
+            break
+        at = at[key]
+    (tmp_path / "results.json").write_text(json.dumps(record))
+    try:
+        found = read(tmp_path)
+    except WorkspaceError as error:
+        assert "is no result of an exploration" in str(error)
+    else:
+        found.to_dataframe()
+        assert found.best_config is None or found.best_config in found.configs
+        assert json.dumps(found.to_dict())
 
 
 #: Columns of every mixture of types, for the table's files.

@@ -1,8 +1,12 @@
 """Part names, and the table of device totals."""
 
+import json
+
 import pytest
 
 from finnmake.runner.devices import _devices, device_of, is_known_part, known_parts_hint, totals
+from finnmake.runner.metrics import collect
+from finnmake.runner.report_shapes import UTILIZATION
 
 WHOLE_PARTS = {
     "xc7z020clg400-1": "xc7z020",
@@ -67,6 +71,63 @@ def test_block_rams_are_counted_in_halves_of_36_kb():
     assert z020 is not None
     assert z020.counts() == {"LUT": 53200, "FF": 106400, "DSP": 220, "BRAM_18K": 280, "URAM": 0}
     assert z020.source.startswith("DS190")
+
+
+#: Whole parts, one of every family that FINN's boards have, with what AMD's data sheets say: 6-input LUTs,
+#: DSP slices, block RAMs of 36 Kb, UltraRAMs, and the document. Written down apart from devices.json.
+DATA_SHEETS = {
+    "xc7z010clg400-1": (17_600, 80, 60, 0, "DS190"),
+    "xc7z020clg400-1": (53_200, 220, 140, 0, "DS190"),
+    "xc7z045ffg900-2": (218_600, 900, 545, 0, "DS190"),
+    "xc7a100tcsg324-1": (63_400, 240, 135, 0, "DS180"),
+    "xc7k325tffg900-2": (203_800, 840, 445, 0, "DS180"),
+    "xczu3eg-sbva484-1-e": (70_560, 360, 216, 0, "DS891"),
+    "xczu5ev-sfvc784-1-e": (117_120, 1_248, 144, 64, "DS891"),
+    "xczu7ev-ffvc1156-2-e": (230_400, 1_728, 312, 96, "DS891"),
+    "xczu9eg-ffvb1156-2-e": (274_080, 2_520, 912, 0, "DS891"),
+    "xczu28dr-ffvg1517-2-e": (425_280, 4_272, 1_080, 80, "DS889"),
+    "xczu48dr-ffvg1517-2-e": (425_280, 4_272, 1_080, 80, "DS889"),
+    "xck26-sfvc784-2LV-c": (117_120, 1_248, 144, 64, "DS987"),
+    "xcku115-flvb2104-2-e": (663_360, 5_520, 2_160, 0, "DS890"),
+    "xcvu9p-flga2104-2L-e": (1_182_240, 6_840, 2_160, 960, "DS890"),
+    "xcu50-fsvh2104-2L-e": (871_680, 5_952, 1_344, 640, "DS965"),
+    "xcu55c-fsvh2892-2L-e": (1_303_680, 9_024, 2_016, 960, "DS978"),
+    "xcu200-fsgd2104-2-e": (1_182_240, 6_840, 2_160, 960, "DS962"),
+    "xcu250-figd2104-2L-e": (1_728_000, 12_288, 2_688, 1_280, "DS962"),
+    "xcu280-fsvh2892-2L-e": (1_303_680, 9_024, 2_016, 960, "DS963"),
+    "xcvc1902-vsva2197-2MP-e-S": (899_840, 1_968, 967, 463, "DS950"),
+}
+
+
+@pytest.mark.parametrize("part", DATA_SHEETS)
+def test_totals_are_those_of_the_data_sheet(part):
+    found = totals(part)
+    assert found is not None and is_known_part(part)
+    lut, dsp, bram_36k, uram, document = DATA_SHEETS[part]
+    assert (found.lut, found.dsp, found.bram_18k, found.uram) == (lut, dsp, 2 * bram_36k, uram)
+    assert found.source.startswith(f"{document} ")
+
+
+@pytest.mark.parametrize("part", DATA_SHEETS)
+def test_utilisation_is_of_the_device(tmp_path, part):
+    lut, dsp, bram_36k, uram, document = DATA_SHEETS[part]
+    half = {"LUT": lut / 2, "DSP": dsp / 2, "BRAM_18K": bram_36k, "URAM": uram / 2}
+    (tmp_path / "estimate_layer_resources.json").write_text(json.dumps({"total": half}))
+    metrics, warnings = collect(tmp_path, fpga_part=part, synth_clk_period_ns=5.0)
+    assert warnings == []
+    assert (metrics.lut_utilization, metrics.dsp_utilization, metrics.bram_utilization) == (0.5, 0.5, 0.5)
+    assert metrics.uram_utilization == (0.5 if uram else None)
+    assert metrics.raw_metrics["device"]["source"].startswith(document)
+
+
+@pytest.mark.parametrize("part", ["xc7z021clg400-1", "xcku5000-x", "banana", ""])
+def test_of_an_unknown_part_there_is_no_utilisation_but_a_warning(tmp_path, part):
+    resources = {"total": {"LUT": 1, "DSP": 1, "BRAM_18K": 1, "URAM": 1}}
+    (tmp_path / "estimate_layer_resources.json").write_text(json.dumps(resources))
+    metrics, (warning,) = collect(tmp_path, fpga_part=part, synth_clk_period_ns=5.0)
+    assert [getattr(metrics, name) for name in UTILIZATION] == [None] * 4
+    assert warning.startswith(f"utilisation is not known: no device totals for fpga_part {part}")
+    assert metrics.raw_metrics["LUT"] == 1
 
 
 def test_every_device_is_plausible():

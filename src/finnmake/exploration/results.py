@@ -11,11 +11,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from finnmake.blueprint.expressions import Expression
 from finnmake.blueprint.space import DesignSpace
-from finnmake.errors import Location, WorkspaceError
+from finnmake.checked import arguments, refusal, validate
+from finnmake.errors import BlueprintError, Location, WorkspaceError
 from finnmake.exploration.axes import FIRST_COLUMNS, LAST_COLUMNS, space_axes, values_at
 from finnmake.exploration.judging import Judgement
-from finnmake.exploration.ranking import METRICS, metric_value
+from finnmake.exploration.ranking import METRICS, SENSES, metric_value
 from finnmake.exploration.table import make_frame, write_csv, write_parquet
 from finnmake.hashing import canonical_json
 from finnmake.records import BuildConfig, BuildResult, BuildStatus
@@ -40,6 +42,9 @@ class StepCounts:
     ran: int = 0
     shared: int = 0
     up_to_date: int = 0
+
+    def __post_init__(self) -> None:
+        validate(self)
 
     @property
     def total(self) -> int:
@@ -224,19 +229,26 @@ class ExplorationResult:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> ExplorationResult:
-        """The record again, from what `to_dict` gave, through JSON too."""
-        return cls(
-            design_space_id=data["design_space_id"],
-            objectives=tuple((metric, sense) for metric, sense in data["objectives"]),
-            limits=tuple(data["limits"]),
-            axes=tuple(data["axes"]),
-            configs=tuple(BuildConfig.from_dict(config) for config in data["configs"]),
-            results=tuple(BuildResult.from_dict(result) for result in data["results"]),
-            steps=StepCounts(**data["steps"]),
-            duration_seconds=data["duration_seconds"],
-            simulated=data["simulated"],
-            axis_values=tuple(tuple(row) for row in data["axis_values"]),
-        )
+        """The record that `to_dict` gave, also through JSON. Raises ValueError for anything else."""
+        try:
+            found = cls(
+                design_space_id=data["design_space_id"],
+                objectives=tuple((metric, sense) for metric, sense in data["objectives"]),
+                limits=tuple(data["limits"]),
+                axes=tuple(data["axes"]),
+                configs=tuple(BuildConfig.from_dict(config) for config in data["configs"]),
+                results=tuple(BuildResult.from_dict(result) for result in data["results"]),
+                steps=StepCounts(**arguments(StepCounts, data["steps"])),
+                duration_seconds=data["duration_seconds"],
+                simulated=data["simulated"],
+                axis_values=tuple(tuple(row) for row in data["axis_values"]),
+            )
+        except KeyError as error:
+            raise ValueError(f"{error.args[0]} is missing") from error
+        except TypeError as error:
+            raise ValueError(f"an entry is not of the kind that it should be: {error}") from error
+        _check(found)
+        return found
 
     @cached_property
     def _by_id(self) -> dict[str, tuple[BuildConfig, BuildResult]]:
@@ -265,9 +277,37 @@ def read(folder: Path) -> ExplorationResult:
         return ExplorationResult.from_dict(json.loads(path.read_bytes()))
     except FileNotFoundError:
         message, cure = "there are no results of an exploration", "Run `doit explore`."
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        message, cure = f"is no result of an exploration: {error!r}", "Run `doit explore` again."
+    except OSError as error:
+        message, cure = f"cannot be read: {error.strerror or error}", "Look at the rights of this file."
+    except (ValueError, RecursionError) as error:
+        message, cure = f"is no result of an exploration: {error}", "Run `doit explore` again."
     raise WorkspaceError(message, where=Location(path), cure=cure)
+
+
+def _check(found: ExplorationResult) -> None:
+    """Raise ValueError where an entry that JSON allows cannot be: it would be met only when it is used."""
+    validate(found)
+    for metric, sense in found.objectives:
+        if metric not in METRICS or sense not in SENSES:
+            raise refusal("objectives", [metric, sense], f"one of {', '.join(METRICS)}, and max or min")
+    for name, values in (("limits", found.limits), ("axes", found.axes)):
+        if not all(isinstance(value, str) for value in values):
+            raise refusal(name, list(values), "a list of texts")
+    columns = (*FIRST_COLUMNS, *found.axes, *LAST_COLUMNS)
+    if len(set(columns)) < len(columns):
+        raise refusal("axes", list(found.axes), "a list of names that no other column has")
+    if len(found.configs) != len(found.results) or len(found.axis_values) not in (0, len(found.configs)):
+        raise ValueError("configs, results and axis_values differ in length")
+    for row in found.axis_values:
+        if len(row) != len(found.axes):
+            raise refusal("axis_values", list(row), f"a list with a value for each axis: {len(found.axes)}")
+        if not all(value is None or isinstance(value, str | int | float) for value in row):
+            raise refusal("axis_values", list(row), "a list of texts, numbers, truth values and null")
+    for limit in found.limits:
+        try:
+            Expression.read(limit, Location(), METRICS, "metric")
+        except BlueprintError as error:
+            raise ValueError(error.message) from error
 
 
 def _laid_out(record: Mapping[str, Any]) -> bytes:
