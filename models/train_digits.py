@@ -1,9 +1,11 @@
-"""Train the two example networks on scikit-learn's digits and export them as QONNX.
+"""Train the example networks on scikit-learn's digits and export them as QONNX and ONNX.
 
 Run `python models/train_digits.py --help`; `models/README.md` is the model card. The script writes
 
 * `digits_mlp_w2a2.onnx` and `digits_cnn_w4a4.onnx`, the quantised networks,
+* `digits_mlp_float.onnx`, a network that is not quantised,
 * `digits_heldout.npz`, the images and labels that were held out of training,
+* `digits_calibration.npz`, some of the images that were trained on, to calibrate quantisers with,
 * `digits_accuracy.json`, the top-1 accuracy of each exported file on those images.
 
 Two runs on one machine write the same bytes. The packages are in `models/requirements-train.txt`.
@@ -13,11 +15,13 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import io
 import json
 import random
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +46,7 @@ with warnings.catch_warnings():
 
 SEED = 2024
 HELD_OUT_IMAGES = 450
+CALIBRATION_IMAGES = 200
 CLASSES = 10
 INPUT_BITS = 5
 """Bits of the input quantiser: pixels are the integers 0 to 16."""
@@ -96,7 +101,7 @@ def integer_head(features: int, bits: int) -> nn.Module:
 
 
 def build_mlp(bits: int) -> nn.Sequential:
-    """Return the 64-64-32-10 perceptron; input `[1, 64]`, output `[1, 10]`."""
+    """Return the quantised 64-64-32-10 perceptron; input `[1, 64]`, output `[1, 10]`."""
     return nn.Sequential(
         input_quantiser(),
         QuantLinear(64, 64, bias=False, weight_bit_width=bits),
@@ -129,17 +134,31 @@ def build_cnn(bits: int) -> nn.Sequential:
     )
 
 
+def build_float_mlp() -> nn.Sequential:
+    """Return the 64-64-32-10 perceptron in floating point; input `[1, 64]`, output `[1, 10]`."""
+    return nn.Sequential(
+        nn.Linear(64, 64, bias=False),
+        nn.BatchNorm1d(64),
+        nn.ReLU(),
+        nn.Linear(64, 32, bias=False),
+        nn.BatchNorm1d(32),
+        nn.ReLU(),
+        nn.Linear(32, CLASSES),
+    )
+
+
 @dataclass(frozen=True)
 class Network:
     """One example network: how to build and how to train it."""
 
     name: str
-    build: Callable[[int], nn.Sequential]
-    bits: int
-    """Bits of weights and of activations."""
+    build: Callable[[], nn.Sequential]
     input_shape: tuple[int, ...]
     epochs: int
     learning_rate: float
+    temperature: float
+    """What the logits are multiplied with for the loss, at first: it is trained, too."""
+    quantised: bool = True
 
     @property
     def file_name(self) -> str:
@@ -148,8 +167,11 @@ class Network:
 
 
 NETWORKS = {
-    "mlp": Network("digits_mlp_w2a2", build_mlp, 2, (1, 64), epochs=120, learning_rate=0.01),
-    "cnn": Network("digits_cnn_w4a4", build_cnn, 4, (1, 1, 8, 8), epochs=120, learning_rate=0.01),
+    "mlp": Network("digits_mlp_w2a2", partial(build_mlp, 2), (1, 64), 120, 0.01, temperature=0.1),
+    "cnn": Network("digits_cnn_w4a4", partial(build_cnn, 4), (1, 1, 8, 8), 120, 0.01, temperature=0.1),
+    "mlp_float": Network(
+        "digits_mlp_float", build_float_mlp, (1, 64), 40, 0.01, temperature=1.0, quantised=False
+    ),
 }
 
 
@@ -196,9 +218,9 @@ def train(network: Network, digits: Digits) -> nn.Sequential:
     The held-out images are not looked at: the last epoch is the result.
     """
     make_deterministic()
-    model = network.build(network.bits)
-    # The head's logits are large integers; this divides them for the loss alone and is not exported.
-    temperature = nn.Parameter(torch.tensor(0.1))
+    model = network.build()
+    # A quantised head's logits are large integers; this divides them for the loss alone and is not exported.
+    temperature = nn.Parameter(torch.tensor(network.temperature))
     optimiser = torch.optim.Adam([*model.parameters(), temperature], lr=network.learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, network.epochs)
     images = to_batch(digits.train_images, network.input_shape)
@@ -229,23 +251,31 @@ def train_epoch(
 
 
 def export(model: nn.Module, network: Network) -> ModelWrapper:
-    """Return the trained network as tidied QONNX, with nothing in it that varies between exports."""
+    """Return the trained network as tidied ONNX, with nothing in it that varies between exports."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about the TorchScript exporter, which QONNX export needs
-        proto = export_qonnx(
-            model,
-            args=torch.zeros(network.input_shape),
-            opset_version=OPSET,
-            dynamo=False,
-        )
+        proto = export_quantised(model, network) if network.quantised else export_float(model, network)
     wrapper = cleanup_model(ModelWrapper(proto))
-    # With the pixels known to be bytes, FINN maps the input quantiser to integer hardware.
-    wrapper.set_tensor_datatype(wrapper.graph.input[0].name, DataType["UINT8"])
+    if network.quantised:
+        # With the pixels known to be bytes, FINN maps the input quantiser to integer hardware.
+        wrapper.set_tensor_datatype(wrapper.graph.input[0].name, DataType["UINT8"])
+        wrapper.model.producer_name = "brevitas"
+        wrapper.model.producer_version = brevitas.__version__
     strip_metadata(wrapper.model)
     wrapper.graph.name = network.name
-    wrapper.model.producer_name = "brevitas"
-    wrapper.model.producer_version = brevitas.__version__
     return wrapper
+
+
+def export_quantised(model: nn.Module, network: Network) -> onnx.ModelProto:
+    """Return the network as QONNX, its quantisers as `Quant` nodes."""
+    return export_qonnx(model, args=torch.zeros(network.input_shape), opset_version=OPSET, dynamo=False)
+
+
+def export_float(model: nn.Module, network: Network) -> onnx.ModelProto:
+    """Return the network as plain ONNX."""
+    stream = io.BytesIO()
+    torch.onnx.export(model, torch.zeros(network.input_shape), stream, opset_version=OPSET, dynamo=False)
+    return onnx.load_model_from_string(stream.getvalue())
 
 
 def strip_metadata(proto: onnx.ModelProto) -> None:
@@ -264,7 +294,7 @@ def predict_torch(model: nn.Module, images: np.ndarray, network: Network) -> np.
 
 
 def predict_qonnx(wrapper: ModelWrapper, images: np.ndarray, network: Network) -> np.ndarray:
-    """Return the class of each image `[N, 8, 8]` as int64 `[N]`, from the QONNX, one image at a time."""
+    """Return the class of each image `[N, 8, 8]` as int64 `[N]`, from the file, one image at a time."""
     input_name, output_name = wrapper.graph.input[0].name, wrapper.graph.output[0].name
     inputs = images.astype(np.float32).reshape(-1, *network.input_shape)
     outputs = [execute_onnx(wrapper, {input_name: x})[output_name] for x in inputs]
@@ -331,6 +361,9 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(
         arguments.out / "digits_heldout.npz", images=digits.heldout_images, labels=digits.heldout_labels
+    )
+    np.savez_compressed(
+        arguments.out / "digits_calibration.npz", images=digits.train_images[:CALIBRATION_IMAGES]
     )
     records = {n.file_name: make_network(n, digits, arguments.out) for n in chosen.values()}
     write_accuracy(arguments.out / "digits_accuracy.json", records)
