@@ -13,6 +13,9 @@ ORIGINAL = "original.onnx"
 PROCESSED = "processed.onnx"
 AFTER = "after"
 
+#: The model around the accelerator, which FINN keeps beside the others (`save_intermediate_models`).
+_PARENT = "intermediate_models/dataflow_parent.onnx"
+
 
 @dataclass(frozen=True)
 class Build:
@@ -39,3 +42,14 @@ class Build:
     def after(self) -> dict[str, Path]:
         """`NNN_<name>` -> the model after each transform and step, in the order of the flow."""
         return {path.stem: path for path in sorted((self.models / AFTER).glob("*.onnx"))}
+
+    @property
+    def dataflow_parent(self) -> Path | None:
+        """The model around the accelerator, with what the host does; None where FINN kept none."""
+        path = self.artifacts / _PARENT
+        return path if path.is_file() else None
+
+    def file(self, name: str) -> Path | None:
+        """The file that a node of a model points to, by the path in it; None where there is none."""
+        places = (Path(name), self.artifacts.parent / name)
+        return next((path for path in places if name and path.is_file()), None)

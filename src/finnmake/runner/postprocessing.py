@@ -33,7 +33,10 @@ class Analyzed:
 
 
 class PostprocessingPipeline:
-    """From a finished build to postprocessing/<name>.json. A failing analysis is a warning."""
+    """From a finished build to postprocessing/<name>.json.
+
+    What an analysis lists under `warnings` is a warning of the build, and so is an analysis that fails.
+    """
 
     def __init__(self, realizer: Realizer) -> None:
         self._realizer = realizer
@@ -48,8 +51,10 @@ class PostprocessingPipeline:
         for entry in entries:
             try:
                 done.reads += self._analyze(config, entry, models)
+                done.warnings += _told(folder / f"{named('analysis', entry)[0]}.json")
             except StepError as error:
-                done.warnings.append(f"analysis {error.step}: {error.message}")
+                cure = f" -> {error.cure}" if error.cure else ""
+                done.warnings.append(f"{error.category}: analysis {error.step}: {error.message}{cure}")
                 done.whole = done.whole and error.reads is not None
                 done.reads += [error.reads] if error.reads is not None else []
         write_json(folder / "warnings.json", done.warnings)
@@ -94,6 +99,14 @@ def _models_of(flow: Flow, outcomes: Sequence[StepOutcome], first: int) -> dict[
         PROCESSED: outcomes[first - 1].state.model if first else flow.model,
         **{f"{AFTER}/{at:03}_{each.call.name}.onnx": each.state.model for at, each in enumerate(outcomes)},
     }
+
+
+def _told(result: Path) -> list[str]:
+    """The warnings in the result of an analysis, with its name."""
+    content = json.loads(result.read_text())
+    told = content.get("warnings") if isinstance(content, dict) else None
+    warnings = told if isinstance(told, list) else []
+    return [f"{result.stem}: {each}" for each in warnings if isinstance(each, str)]
 
 
 def _remove_others(folder: Path, wanted: set[str]) -> None:
