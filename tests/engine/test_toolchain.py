@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from pathlib import Path
 
@@ -132,6 +133,44 @@ def test_modules_that_run_inside_a_step_count():
     assert inside | main_side == {f"engine/{path.name}" for path in (package / "engine").glob("*.py")}
 
 
+#: What a step's process imports from finnmake, and its results do not come from.
+WORDS_AND_NAMES = {
+    *("backends/__init__.py", "backends/installed.py", "blueprint/__init__.py", "blueprint/names.py"),
+    *("checked.py", "engine/__init__.py", "error_patterns.py", "errors.py", "plugins/entry_points.py"),
+    *("plugins/locate.py", "records.py"),
+}
+
+
+@pytest.mark.parametrize("backend", ["finn", "mock", "brainsmith"])
+def test_whatever_a_step_imports_of_finnmake_counts(backend):
+    own = toolchain._INSIDE_OF.get(f"finnmake.backends.{backend}", ())
+    imported = imports("engine/worker.py", f"backends/{backend}.py")
+    assert imported - WORDS_AND_NAMES - set(toolchain._INSIDE) - set(own) == set()
+
+
+def imports(*modules):
+    """The modules of finnmake that these import, at the top or in a function, directly or not."""
+    package = Path(finnmake.__file__).parent
+    found, left = set(), list(modules)
+    while left:
+        module = left.pop()
+        if module in found:
+            continue
+        found.add(module)
+        for node in ast.walk(ast.parse((package / module).read_text())):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [each.name for each in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [str(node.module), *(f"{node.module}.{each.name}" for each in node.names)]
+            for name in names:
+                path = package.joinpath(*name.split(".")[1:])
+                if name.startswith("finnmake."):
+                    files = (path.with_suffix(".py"), path / "__init__.py")
+                    left += [each.relative_to(package).as_posix() for each in files if each.is_file()]
+    return found
+
+
 def test_backends_on_the_same_tools_have_identities_of_their_own(site):
     digests = FileDigests()
     tools = whole()
@@ -149,6 +188,68 @@ def test_a_module_of_the_mock_counts_for_the_mock_alone(site, monkeypatch):
     mock, finn = of("mock"), of("finn")
     monkeypatch.setitem(toolchain._INSIDE_OF, "finnmake.backends.mock", ("backends/mock.py",))
     assert of("mock") != mock and of("finn") == finn
+
+
+@pytest.fixture
+def plugged(site):
+    """A package with a plugin, as pip leaves it; gives its metadata folder."""
+    (site / "lab/data").mkdir(parents=True)
+    (site / "lab/__init__.py").write_text("a = 1")
+    (site / "single.py").write_text("b = 1")
+    info = site / "lab-1.0.dist-info"
+    info.mkdir()
+    (info / "entry_points.txt").write_text("[finnmake.plugins]\nlab = lab\n")
+    files = ("lab/__init__.py", "single.py", "../../../bin/lab", "lab-1.0.dist-info/METADATA")
+    (info / "RECORD").write_text("".join(f"{name},sha256=x,1\n" for name in files))
+    return info
+
+
+@pytest.mark.parametrize("name", ["lab/__init__.py", "single.py", "lab/data/new.json", "lab/more.py"])
+def test_a_package_with_plugins_counts_by_what_its_files_are_now(site, plugged, name):
+    before = identity()
+    (site / "lab/__pycache__").mkdir()
+    (site / "lab/__pycache__/a.cpython.pyc").write_text("")
+    assert identity() == before
+    (site / name).write_text("c = 2")
+    assert identity() != before
+
+
+def test_a_package_without_plugins_counts_by_version(site, plugged):
+    (plugged / "entry_points.txt").write_text("[console_scripts]\nlab = lab:main\n")
+    before = identity()
+    (site / "lab/__init__.py").write_text("a = 2")
+    assert identity() == before
+
+
+def test_an_editable_package_with_plugins_is_left_to_the_trace(tmp_path, plugged, monkeypatch):
+    source = tmp_path / "a lab"
+    source.mkdir()
+    (source / "lab.py").write_text("a = 1")
+    origin = {"url": source.as_uri(), "dir_info": {"editable": True}}
+    (plugged / "direct_url.json").write_text(json.dumps(origin))
+
+    def counts(text: str) -> bool:
+        before = identity()
+        (source / "lab.py").write_text(text)
+        return identity() != before
+
+    assert not counts("a = 2")
+    monkeypatch.setattr(toolchain.sys, "prefix", str(tmp_path))  # where the trace sees nothing
+    assert counts("a = 3")
+
+
+def test_an_adapter_of_a_package_counts_by_its_sources(site, tmp_path):
+    (tmp_path / "lab").mkdir()
+    module = tmp_path / "lab/adapter.py"
+    module.write_text("a = 1")
+
+    def of(sources: Path) -> str:
+        return whole().for_backend("lab.adapter", FileDigests(), sources).digest
+
+    before = of(tmp_path / "lab"), of(module)
+    module.write_text("a = 2")
+    assert not {of(tmp_path / "lab"), of(module)} & set(before)
+    assert len({*before, whole().for_backend("lab.adapter", FileDigests()).digest}) == 3
 
 
 def test_same_package_in_another_environment_is_the_same(tmp_path):

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 import platform
+import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from finnmake.engine.files import FileDigests
+from finnmake.engine.paths import MACHINE
 from finnmake.hashing import digest_value
 
 #: Packages that check or drive the project but take no part in a step.
@@ -26,7 +29,10 @@ _NO_PART = frozenset(
 )
 
 #: Packages whose edited or editable installation counts by content.
-_BY_CONTENT = ("finn_plus", "finn", "qonnx")
+_BY_CONTENT = ("brainsmith", "finn_plus", "finn", "qonnx")
+
+#: How the groups of entry points begin by which a package brings plugins or backends, which also count so.
+_ENTRY_POINTS = "[finnmake."
 
 #: Variables that FINN and the tools below it read; whoever sets one gets results of their own.
 _SWITCHES = (
@@ -59,7 +65,10 @@ _INSIDE = (
     "backends/finn.py",
     "backends/finn_checks.py",
     "backends/finn_kernels.py",
+    "backends/finn_nodes.py",
     "backends/finn_refusals.py",
+    "backends/finn_tools.py",
+    "backends/passthrough.py",
     "backends/placeholders.py",
     "blueprint/finn_tables.json",
     "blueprint/tables.py",
@@ -87,6 +96,7 @@ _INSIDE = (
 
 #: Adapter -> the modules of finnmake that run inside its steps alone: FINN's results do not hang on them.
 _INSIDE_OF = {
+    "finnmake.backends.brainsmith": ("backends/brainsmith.py", "backends/brainsmith_blueprint.py"),
     "finnmake.backends.mock": ("backends/mock.py", "backends/mock_figures.py", "backends/onnx_metadata.py"),
 }
 
@@ -98,13 +108,18 @@ class Toolchain:
     parts: Mapping[str, Any]
     digest: str
 
-    def for_backend(self, adapter: str, digests: FileDigests) -> Toolchain:
+    def for_backend(self, adapter: str, digests: FileDigests, sources: Path | None = None) -> Toolchain:
         """The identity of a backend on these tools: no two backends ever take each other's results.
 
         Args:
             adapter: dotted name of the backend's module.
+            sources: the package or module behind an adapter that is not finnmake's own: the worker imports it
+                where no trace sees it.
         """
-        parts = {**self.parts, "adapter": {"name": adapter, "modules": _inside(digests, adapter)}}
+        part = {"name": adapter, "modules": _inside(digests, adapter)}
+        if sources is not None:
+            part["sources"] = _digest_source(sources, digests)
+        parts = {**self.parts, "adapter": part}
         return Toolchain(parts, digest_value("toolchain", parts))
 
 
@@ -133,7 +148,10 @@ def installed(digests: FileDigests) -> dict[str, Any]:
     return {
         "python": f"{platform.python_implementation()} {platform.python_version()} {platform.machine()}",
         "packages": {name: version for name, (version, _) in packages.items() if name not in _NO_PART},
-        "contents": {name: _content(packages[name][1], digests) for name in _BY_CONTENT if name in packages},
+        "contents": {
+            **{name: _content(packages[name][1], digests) for name in _BY_CONTENT if name in packages},
+            **dict(_plugin_contents(packages, digests)),
+        },
     }
 
 
@@ -185,12 +203,55 @@ def _packages(site: Path) -> Iterator[tuple[str, tuple[str, Path]]]:
 
 def _content(metadata: Path, digests: FileDigests) -> str:
     """Digest of an editable package's sources, or of a regular one's list of files."""
+    folder = _editable(metadata)
+    return _digest_record(metadata / "RECORD") if folder is None else digest_sources(folder, digests)
+
+
+def _editable(metadata: Path) -> Path | None:
+    """The folder of an editable package's project; None for a regular one."""
     direct = metadata / "direct_url.json"
-    if direct.exists():
-        origin = json.loads(direct.read_text())
-        if origin.get("dir_info", {}).get("editable"):
-            return digest_sources(Path(origin["url"].removeprefix("file://")), digests)
-    return _digest_record(metadata / "RECORD")
+    if not direct.exists():
+        return None
+    origin = json.loads(direct.read_text())
+    editable = origin.get("dir_info", {}).get("editable")
+    return Path(unquote(urlsplit(origin["url"]).path)) if editable else None
+
+
+def _plugin_contents(
+    packages: Mapping[str, tuple[str, Path]], digests: FileDigests
+) -> Iterator[tuple[str, str]]:
+    """Package -> digest of its files as they are now, where it brings plugins: people edit these.
+
+    What lies outside the toolchain's folders, as most editable packages do, is left to the trace, which
+    knows the steps that read it.
+    """
+    others = ((name, metadata) for name, (_, metadata) in packages.items() if name not in _BY_CONTENT)
+    for name, metadata in others:
+        try:
+            brings = _ENTRY_POINTS in (metadata / "entry_points.txt").read_text()
+        except OSError:
+            continue
+        folder = _editable(metadata) if brings else None
+        if brings and folder is None:
+            yield name, _digest_files(metadata, digests)
+        elif folder is not None and _in_toolchain(folder):
+            yield name, digest_sources(folder, digests)
+
+
+def _in_toolchain(folder: Path) -> bool:
+    """Whether files in the folder are no inputs of steps, as `paths.Boundary` has it."""
+    places = (sys.prefix, sys.base_prefix, *MACHINE)
+    return any(folder.is_relative_to(each) for place in places for each in (place, os.path.realpath(place)))
+
+
+def _digest_files(metadata: Path, digests: FileDigests) -> str:
+    """Digest of a regular package's files: of those in its list, and of all beside them in its folders."""
+    site = metadata.parent
+    listed = [line.rsplit(",", 2)[0].strip('"') for line in _record(metadata / "RECORD")]
+    own = {name.partition("/")[0] for name in listed if name.partition("/")[2] == "__init__.py"}
+    folders = {name: digest_sources(site / name, digests) for name in sorted(own)}
+    rest = sorted(name for name in listed if name.partition("/")[0] not in own)
+    return digest_value("files", [folders, {name: digests.digest(site / name) for name in rest}])
 
 
 def _digest_record(path: Path) -> str:
@@ -199,12 +260,17 @@ def _digest_record(path: Path) -> str:
     Scripts lie outside the package and name the environment's own path, bytecode is made on the spot: with
     them, every clone would have a toolchain of its own.
     """
+    return digest_value("record", sorted(_record(path))) if path.is_file() else ""
+
+
+def _record(path: Path) -> list[str]:
+    """The lines of a package's list of files that are the package itself; none where there is no list."""
     try:
         lines = path.read_text().splitlines()
     except OSError:
-        return ""
+        return []
     own = (line for line in lines if not line.startswith("../") and "__pycache__/" not in line)
-    return digest_value("record", sorted(line for line in own if ".dist-info/" not in line))
+    return [line for line in own if ".dist-info/" not in line]
 
 
 def digest_sources(folder: Path, digests: FileDigests) -> str:
@@ -229,3 +295,8 @@ def _inside(digests: FileDigests, adapter: str | None = None) -> str:
     names = _INSIDE if adapter is None else _INSIDE_OF.get(adapter, ())
     package = Path(__file__).resolve().parent.parent
     return digest_value("finnmake", {name: digests.digest(package / name) for name in names})
+
+
+def _digest_source(path: Path, digests: FileDigests) -> str:
+    """Digest of a package's folder, or of a module's file."""
+    return digest_sources(path, digests) if path.is_dir() else digest_value("module", digests.digest(path))

@@ -1,113 +1,135 @@
-"""Which names the project's plugins define, read from their sources without running them."""
+"""The registry: which names the project's plugins, installed packages and finnmake itself define.
+
+Names are read from sources, without running them. What is broken in a plugin matters only when a name is
+found nowhere: then it is the error.
+"""
 
 from __future__ import annotations
 
-import ast
 import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 
 from finnmake.errors import Location, PluginError
-
-#: Decorator of `finnmake.plugins` -> kind.
-_KINDS = ("step", "transform", "analysis")
+from finnmake.plugins.builtin import BUILTINS
+from finnmake.plugins.definitions import definitions, parse
+from finnmake.plugins.installed import installed_plugins
+from finnmake.plugins.locate import source_of
+from finnmake.plugins.plugin import BUILTIN, PROJECT, Plugin, shown, unreadable, without_stage
 
 #: Stems that would hide a module that FINN or Python needs.
 _TAKEN = frozenset(sys.stdlib_module_names) | {"finn", "qonnx", "onnx", "numpy", "finnmake", "doit"}
 
 
-@dataclass(frozen=True)
-class Plugin:
-    """One name that a plugin file defines: `module:attribute` is its target."""
-
-    name: str
-    kind: str
-    path: Path
-    line: int
-
-    @property
-    def target(self) -> str:
-        """Where the worker finds it."""
-        stem = self.path.parent.name if self.path.name == "__init__.py" else self.path.stem
-        return f"{stem}:{self.name}"
-
-
 class PluginCatalog:
-    """The plugins of a folder: modules `x.py` and packages `x/__init__.py` in it, found by name.
+    """The plugins that a project can use, by name.
 
-    A file that cannot be parsed matters only when a name is not found elsewhere: then it is the error.
+    Args:
+        folder: the project's own plugins: modules `x.py` and packages `x/__init__.py` in it.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._plugins: dict[str, Plugin] = {}
+        self._root = folder.parent
         self._broken: list[PluginError] = []
-        for path in _modules(folder):
-            self._read(path)
+        self._hiding: list[PluginError] = []
+        self._plugins: dict[str, list[Plugin]] = {}
+        for plugin in (*self._project(), *self._installed(), *_builtins()):
+            known = self._plugins.setdefault(plugin.name, [])
+            if plugin not in known:
+                known.append(plugin)
 
-    def _read(self, path: Path) -> None:
-        try:
-            tree = ast.parse(path.read_bytes(), filename=str(path))
-        except SyntaxError as error:
-            where = Location(path=self._shown(path), line=error.lineno, column=error.offset)
-            problem = PluginError(
-                f"the plugin does not parse: {error.msg}",
-                where=where,
-                cure="Correct it; the blueprint uses a name that is in no other file.",
-            )
-            self._broken.append(problem)
-            return
-        except (OSError, ValueError) as error:
-            problem = PluginError(
-                f"the plugin cannot be read: {error}",
-                where=Location(path=self._shown(path)),
-                cure="Look at its rights and its encoding, which must be UTF-8.",
-            )
-            self._broken.append(problem)
-            return
-        for plugin in _defined(tree, path):
-            self._add(plugin)
+    def _project(self) -> Iterator[Plugin]:
+        for path in _modules(self.folder):
+            stem = path.parent.name if path.name == "__init__.py" else path.stem
+            try:
+                found = list(definitions(parse(path)))
+            except (SyntaxError, OSError, ValueError) as error:
+                self._broken.append(unreadable(error, shown(path, self._root), "the plugin"))
+                continue
+            if found and (stem in _TAKEN or source_of(stem) is not None):
+                self._hiding.append(self._hides(path, stem))
+            for each in found:
+                if each.stage is None:
+                    self._broken.append(without_stage(each, shown(path, self._root)))
+                else:
+                    target = f"{stem}:{each.name}"
+                    yield Plugin(each.name, each.kind, each.stage, target, PROJECT, path, each.line)
 
-    def _add(self, plugin: Plugin) -> None:
-        other = self._plugins.setdefault(plugin.name, plugin)
-        if other is not plugin:
-            raise PluginError(
-                f"{plugin.name!r} is defined twice, here and at {self._shown(other.path)}:{other.line}",
-                where=Location(path=self._shown(plugin.path), line=plugin.line),
-                cure="Rename one of the two.",
-            )
-        stem = plugin.target.partition(":")[0]
-        if stem in _TAKEN:
-            raise PluginError(
-                f"a plugin file must not be called {stem!r}: an installed module has that name",
-                where=Location(path=self._shown(plugin.path)),
-                cure="Rename the file.",
-            )
+    def _hides(self, path: Path, stem: str) -> PluginError:
+        return PluginError(
+            f"a plugin file must not be called {stem!r}: an installed module has that name",
+            where=Location(path=shown(path, self._root)),
+            cure="Rename the file.",
+        )
 
-    def _shown(self, path: Path) -> Path:
-        """The file as the user knows it: relative to the project."""
-        return path.relative_to(self.folder.parent)
+    def _installed(self) -> Iterator[Plugin]:
+        for found in installed_plugins():
+            if isinstance(found, PluginError):
+                self._broken.append(found)
+            else:
+                yield found
+
+    @cached_property
+    def _twice(self) -> Sequence[tuple[Plugin, PluginError]]:
+        """For each name that is defined more than once its first plugin, and the error."""
+        return [(found[0], self._both(*found)) for found in self._plugins.values() if len(found) > 1]
+
+    def _both(self, first: Plugin, second: Plugin, *_: Plugin) -> PluginError:
+        """The error for two plugins of one name: it is the project's own that the user can rename."""
+        cure = "Rename one of the two." if second.origin == PROJECT else "Rename the plugin."
+        return PluginError(
+            f"{first.name!r} is defined twice, here and at {second.place(self._root)}",
+            where=Location(path=shown(first.path, self._root), line=first.line),
+            cure=cure if first.origin == PROJECT else f"Uninstall {first.package}: it cannot be used here.",
+        )
+
+    @cached_property
+    def _wrong(self) -> Sequence[PluginError]:
+        """What is wrong with the project's own files, whether they are used or not."""
+        return [*self._hiding, *(error for first, error in self._twice if first.origin == PROJECT)]
+
+    def get(self, name: str) -> Plugin | None:
+        """The plugin of that name.
+
+        Raises PluginError for two of one name, naming both, and for what is wrong with the project's own
+        files, whether they are used or not.
+        """
+        for error in self._wrong:
+            raise error
+        found = self._plugins.get(name, ())
+        if len(found) > 1:
+            raise self._both(*found)
+        return found[0] if found else None
 
     def find(self, kind: str, name: str) -> str | None:
-        """The target of the plugin `name` of that kind, or None."""
-        plugin = self._plugins.get(name)
-        if plugin is not None and plugin.kind == kind:
-            return plugin.target
-        return None
+        """The target of the plugin `name` of that kind, or None. Raises PluginError as `get` does."""
+        plugin = self.get(name)
+        return plugin.target if plugin is not None and plugin.kind == kind else None
 
     def names(self, kind: str) -> Iterable[str]:
         """The names of that kind."""
-        return [name for name, plugin in self._plugins.items() if plugin.kind == kind]
+        return [plugin.name for plugin in self.plugins(kind)]
+
+    def plugins(self, kind: str | None = None, stage: str | None = None) -> list[Plugin]:
+        """All plugins, those of a kind or those meant for a stage, in the order of their names."""
+        every = (plugin for found in self._plugins.values() for plugin in found)
+        chosen = (each for each in every if kind in (None, each.kind) and stage in (None, each.stage))
+        return sorted(chosen, key=lambda each: each.name)
 
     def source(self, name: str) -> Path | None:
-        """The file that defines `name`."""
-        plugin = self._plugins.get(name)
-        return plugin.path if plugin else None
+        """The file that defines `name`, where it is not one of finnmake's own."""
+        plugin = next(iter(self._plugins.get(name, ())), None)
+        return plugin.path if plugin is not None and plugin.origin != BUILTIN else None
 
     def broken(self) -> list[PluginError]:
-        """The files that could not be read."""
+        """The files and packages that could not be read."""
         return self._broken
+
+    def errors(self) -> list[PluginError]:
+        """All that is wrong, whether anybody needs it or not."""
+        return [*self._hiding, *(error for _, error in self._twice), *self._broken]
 
 
 def _modules(folder: Path) -> Iterator[Path]:
@@ -120,19 +142,9 @@ def _modules(folder: Path) -> Iterator[Path]:
             yield entry / "__init__.py"
 
 
-def _defined(tree: ast.Module, path: Path) -> Iterator[Plugin]:
-    """Functions and classes at the top of the file that carry a decorator of `finnmake.plugins`."""
-    for node in tree.body:
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            kind = _kind(node)
-            if kind is not None:
-                yield Plugin(node.name, kind, path, node.lineno)
-
-
-def _kind(node: ast.FunctionDef | ast.ClassDef) -> str | None:
-    for decorator in node.decorator_list:
-        called = decorator.func if isinstance(decorator, ast.Call) else decorator
-        name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
-        if name in _KINDS:
-            return name
-    return None
+def _builtins() -> Iterator[Plugin]:
+    package = Path(__file__).parents[2]
+    for name, each in BUILTINS.items():
+        module = each.target.partition(":")[0]
+        path = package / f"{module.replace('.', '/')}.py"
+        yield Plugin(name, each.kind, each.stage, each.target, BUILTIN, path)

@@ -1,50 +1,66 @@
-"""Where the names in a blueprint lead: the project's plugins first, then FINN and QONNX."""
+"""Where the names in a blueprint lead: to plugins, or to FINN's and QONNX's own steps and transforms."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
 
+from finnmake.blueprint.names import did_you_mean
 from finnmake.blueprint.slots import entry_name
 from finnmake.blueprint.tables import FinnCatalog
-from finnmake.errors import Location, PluginError
+from finnmake.errors import BlueprintError, Location, PluginError
 from finnmake.exploration.tree import links
-from finnmake.plugins.builtin import BUILTINS
 from finnmake.plugins.catalog import PluginCatalog
+from finnmake.plugins.plugin import shown
 from finnmake.records import BuildConfig
 
 
 class Names:
-    """Where the names in a blueprint lead: the project's plugins first, then FINN and QONNX."""
+    """Where the names in a blueprint lead: to plugins, or to FINN's and QONNX's own steps and transforms."""
 
     def __init__(self, plugins: PluginCatalog) -> None:
         self.plugins = plugins
-        self._finn = FinnCatalog()
-
-    def _builtin(self, kind: str, name: str) -> str | None:
-        found = BUILTINS.get(name)
-        return found.target if found is not None and found.kind == kind else None
+        self.finn = FinnCatalog()
 
     def find(self, kind: str, name: str) -> str | None:
-        """The target `module:attribute`, or None. Raises PluginError for a plugin that hides FINN's name."""
-        own = self.plugins.find(kind, name)
-        theirs = self._builtin(kind, name) or self._finn.find(kind, name)
-        if own is not None and theirs is not None and "." not in name:
+        """The target `module:attribute`, or None.
+
+        Raises PluginError for two plugins of one name and for one that hides FINN's, and BlueprintError for
+        a plugin of another kind.
+        """
+        plugin = self.plugins.get(name)
+        theirs = self.finn.find(kind, name)
+        if plugin is None:
+            if theirs is None:
+                self._check_broken(kind, name)
+            return theirs
+        if plugin.kind == kind and theirs is not None:
             raise PluginError(
                 f"the plugin {name!r} has the name of {theirs}",
-                where=Location(path=self.plugins.source(name)),
+                where=Location(path=self._shown(plugin.path), line=plugin.line),
                 cure="Rename the plugin.",
             )
-        if own is not None or theirs is not None:
-            return own or theirs
+        if plugin.kind != kind and theirs is None:
+            raise BlueprintError(
+                f"{name!r} is no {kind}: {plugin.place(self.plugins.folder.parent)} defines it as "
+                f"{_ARTICLES[plugin.kind]} {plugin.kind}",
+                cure=f"Use it where the blueprint takes {_PLURALS[plugin.kind]}, or name another {kind}.",
+            )
+        return theirs or plugin.target
+
+    def _shown(self, path: Path) -> Path:
+        return shown(path, self.plugins.folder.parent)
+
+    def _check_broken(self, kind: str, name: str) -> None:
+        """Raise PluginError for what is broken: it may be the home of a name that is nowhere else."""
         for error in self.plugins.broken():
-            raise error
-        return None
+            missing = f"The blueprint's {kind} {name!r} is found nowhere else."
+            cure = f"{error.cure} {missing} {did_you_mean(name, self.names(kind))}"
+            raise PluginError(error.message, where=error.where, cure=cure.strip())
 
     def names(self, kind: str) -> Iterable[str]:
         """All names of that kind."""
-        builtin = (name for name, plugin in BUILTINS.items() if plugin.kind == kind)
-        return [*self.plugins.names(kind), *builtin, *self._finn.names(kind)]
+        return [*self.plugins.names(kind), *self.finn.names(kind)]
 
     def sources(self, config: BuildConfig) -> list[Path]:
         """The plugin files whose names the configuration uses."""
@@ -52,3 +68,7 @@ class Names:
         analyses = config.transforms_by_stage.get("post_proc", [])
         found = (self.plugins.source(entry_name(entry)) for entry in (*entries, *analyses))
         return sorted({path for path in found if path is not None})
+
+
+_ARTICLES = {"step": "a", "transform": "a", "analysis": "an"}
+_PLURALS = {"step": "steps", "transform": "transforms", "analysis": "analyses"}

@@ -1,0 +1,65 @@
+"""What installed packages say they bring: the entry points of a group, read without importing anything."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import Distribution, distributions
+
+from finnmake.plugins.locate import search_path
+
+#: The groups: modules with plugins, and backends.
+PLUGINS = "finnmake.plugins"
+BACKENDS = "finnmake.backends"
+
+
+@dataclass(frozen=True, order=True)
+class EntryPointInfo:
+    """One entry point of an installed package.
+
+    Attributes:
+        distribution: the package's name, as its metadata has it.
+        name: left of the `=`.
+        value: right of it, `module` or `module:attribute`.
+        version: the package's version.
+    """
+
+    distribution: str
+    name: str
+    value: str
+    version: str
+
+    @property
+    def package(self) -> str:
+        """The package as messages name it: name and version."""
+        return f"{self.distribution} {self.version}"
+
+
+def entry_points(group: str) -> Sequence[EntryPointInfo]:
+    """The entry points of a group, sorted by package, then name; looked up once for each search path."""
+    return _entry_points(group, search_path())
+
+
+@cache
+def _entry_points(group: str, search: tuple[str, ...]) -> Sequence[EntryPointInfo]:
+    return tuple(
+        sorted(
+            EntryPointInfo(package.name, each.name, each.value, package.version)
+            for package in _packages(search)
+            for each in package.entry_points
+            if each.group == group
+        )
+    )
+
+
+@cache
+def _packages(search: tuple[str, ...]) -> Sequence[Distribution]:
+    """The installed packages with entry points of ours; of two with one name the one that Python finds."""
+    found: dict[str, Distribution] = {}
+    for each in distributions(path=list(search)):
+        # Most packages have none of ours: looking at the text costs less than reading what it says.
+        if any(group in (each.read_text("entry_points.txt") or "") for group in (PLUGINS, BACKENDS)):
+            found.setdefault(re.sub(r"[-_.]+", "-", each.name).lower(), each)
+    return tuple(found.values())
