@@ -1,9 +1,8 @@
-"""The exception family, and the table that turns a tool's message into a category and a tip."""
+"""The exception family: what the user can mend, where it is, and how."""
 
 from __future__ import annotations
 
 import errno
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,10 +105,11 @@ class StepError(FinnmakeError):
     Args:
         step: name of the step, transform or analysis.
         message: the tool's own words.
-        category: one of the keys of `CATEGORIES`.
+        category: one of the keys of `error_patterns.CATEGORIES`.
         log: the step's log file, kept.
         timed_out: whether the deadline was the cause.
         reads: what it had read by then, as a trace keeps it; None where that is not known.
+        node: the ONNX node concerned; empty where that is not known.
     """
 
     def __init__(
@@ -122,17 +122,34 @@ class StepError(FinnmakeError):
         log: Path | None = None,
         timed_out: bool = False,
         reads: Mapping[str, Any] | None = None,
+        node: str = "",
     ) -> None:
-        super().__init__(message, where=Location(key=step), cure=cure)
+        place = f"{step}, node {node}" if node and node not in message else step
+        super().__init__(message, where=Location(key=place), cure=cure)
         self.step = step
         self.category = category
         self.log = log
         self.timed_out = timed_out
         self.reads = reads
+        self.node = node
 
     def __str__(self) -> str:
         log = f", log: {self.log}" if self.log else ""
         return f"{super().__str__()}\n  category: {self.category}{log}"
+
+
+class NodeFailure(Exception):
+    """A backend's adapter knows more of an exception (its `__cause__`) than the exception says.
+
+    Args:
+        node: the ONNX node that it is about, empty where that is not known.
+        remark: what to add to its words.
+    """
+
+    def __init__(self, node: str, remark: str = "") -> None:
+        super().__init__(node, remark)
+        self.node = node
+        self.remark = remark
 
 
 def from_os_error(error: OSError) -> FinnmakeError:
@@ -146,127 +163,3 @@ def from_os_error(error: OSError) -> FinnmakeError:
     return StoreError(
         words, where=where, cure="Look at the rights of this file and of the folder it lies in."
     )
-
-
-#: What can go wrong in a build, in the words of a report.
-CATEGORIES = {
-    "model_load": "the model could not be read",
-    "preprocessing": "a preprocessing transform failed",
-    "transform": "a graph transformation failed",
-    "kernel": "an operator has no hardware layer",
-    "synthesis": "synthesis failed",
-    "timing": "timing or simulation did not converge",
-    "resource": "folding or bit widths do not fit",
-    "memory": "memory or disk ran out",
-    "environment": "a tool or variable is missing",
-    "config": "the configuration is wrong",
-    "postprocessing": "an analysis failed",
-    "metrics": "a report could not be read",
-    "timeout": "the deadline passed",
-    "unknown": "an error that finnmake does not know",
-}
-
-
-@dataclass(frozen=True)
-class ErrorPattern:
-    """One message of a tool: a regular expression, its category and what to do."""
-
-    pattern: str
-    category: str
-    tip: str
-
-
-#: Messages that FINN, QONNX and the tools below them are known to print; the first match wins.
-ERROR_PATTERNS = (
-    ErrorPattern(
-        r"XILINX_VIVADO (environment variable|was) not set|XSI not available",
-        "environment",
-        "This step needs Vivado: name it in pyproject.toml ([tool.finnmake.toolchain] vivado).",
-    ),
-    ErrorPattern(
-        r"vivado(_hls)? not found in PATH|vitis_hls not found|Unable to find .*settings64\.sh",
-        "environment",
-        "Name Vivado in pyproject.toml ([tool.finnmake.toolchain] vivado), or source settings64.sh.",
-    ),
-    ErrorPattern(
-        r"[Ee]rror parsing message( with type 'onnx\.ModelProto')?",
-        "model_load",
-        "The file is not a whole ONNX model: a truncated copy, or a Git-LFS pointer (git lfs pull).",
-    ),
-    ErrorPattern(
-        r"Only Quant nodes with zero-point == 0",
-        "transform",
-        "Export the model with symmetric quantisers, or run ExtractQuantScaleZeroPt in pre_proc.",
-    ),
-    ErrorPattern(
-        r"cycle-free graph violated|Only a single StreamingDataflowPartition supported"
-        r"|Unsupported/unmapped layer\(s\) found in between",
-        "kernel",
-        "An operator has no hardware layer: the message or the log names the nodes left unmapped.",
-    ),
-    ErrorPattern(
-        r"float division by zero|ZeroDivisionError",
-        "config",
-        "A batch size or clock period is 0: look at the model's input shape and synth_clk_period_ns.",
-    ),
-    ErrorPattern(
-        r"Requirement \w+ divis[ai]ble by (PE|SIMD) is violated",
-        "resource",
-        "In the folding file PE must divide MH and SIMD must divide MW of the node.",
-    ),
-    ErrorPattern(
-        r"Op has no such attribute",
-        "config",
-        "The folding or specialize-layers file sets an attribute that this operator does not have.",
-    ),
-    ErrorPattern(
-        r"Couldn't resolve fpga_part|Either board or fpga_part must be specified",
-        "config",
-        "Set fpga_part, or a board that FINN knows.",
-    ),
-    ErrorPattern(
-        r"AP_INT_MAX_W|[Bb]itwidth exceeds 32768",
-        "resource",
-        "A stream is too wide for HLS: lower PE*SIMD (target_fps) or the bit widths.",
-    ),
-    ErrorPattern(
-        r"IPGen failed|IP definition not found|no bitfile found|res\.txt|HLS IP Generation failed"
-        r"|make_project\.sh failed|no wrapper HDL found|did not produce report files",
-        "synthesis",
-        "Read the HLS or Vivado log named in the message; a missing licence ends here too.",
-    ),
-    ErrorPattern(
-        r"[Ss]imulation timed out|LIVENESS_THRESHOLD",
-        "timing",
-        "Raise LIVENESS_THRESHOLD, or look for a FIFO that is too shallow.",
-    ),
-    ErrorPattern(
-        r"No space left on device",
-        "memory",
-        "The disk is full: free space, or point FINNMAKE_STORE at a larger disk.",
-    ),
-    ErrorPattern(
-        r"BlockingIOError.*Resource temporarily unavailable|can't start new thread",
-        "environment",
-        "Too many processes: raise pids in [tool.finnmake.container], or run fewer builds (-n).",
-    ),
-    ErrorPattern(r"MemoryError|Cannot allocate memory", "memory", "Run fewer builds at once (-n)."),
-    ErrorPattern(
-        r"Step \S+ is not a default step|No module named|cannot import name",
-        "config",
-        "A step or plugin names something that cannot be imported here.",
-    ),
-    ErrorPattern(
-        r"stands in for the package",
-        "environment",
-        "This step needs a package that the lean toolchain leaves out: install it beside FINN.",
-    ),
-)
-
-
-def classify(message: str, default: str = "unknown") -> tuple[str, str]:
-    """The category and the tip for a tool's message; `default` and no tip where it is not known."""
-    for entry in ERROR_PATTERNS:
-        if re.search(entry.pattern, message):
-            return entry.category, entry.tip
-    return default, ""

@@ -1,18 +1,38 @@
-"""The report of one build as a page: one HTML file that needs nothing else, equal for equal builds."""
+"""The pages of one build: each an HTML file that needs nothing else, equal for equal builds."""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from finnmake.errors import Location, WorkspaceError
+from finnmake.records import BuildConfig, BuildResult
+from finnmake.report.failure import failure_page
 from finnmake.report.view import page
 
 if TYPE_CHECKING:
     import jinja2
 
 TEMPLATE = "report.html.j2"
+FAILURE_TEMPLATE = "failure.html.j2"
+
+
+@dataclass(frozen=True)
+class Pages:
+    """The pages of builds, from the project's folder of templates: a `runner.build.Pages`."""
+
+    templates: Path
+
+    def report(self, folder: Path) -> str:
+        """The report of the build in `folder`, see `render`."""
+        return render(folder, self.templates)
+
+    def failure(self, result: BuildResult, config: BuildConfig) -> str:
+        """What went wrong in a build, see `render_failure`."""
+        return render_failure(result, config, self.templates)
 
 
 def render(build_dir: Path, templates: Path) -> str:
@@ -26,12 +46,28 @@ def render(build_dir: Path, templates: Path) -> str:
     Raises:
         WorkspaceError: the template is missing or has an error.
     """
+    return _rendered(TEMPLATE, page(build_dir), templates)
+
+
+def render_failure(result: BuildResult, config: BuildConfig, templates: Path) -> str:
+    """What went wrong in a build, as the text of an HTML page.
+
+    Args:
+        templates: the project's folder of templates, with `failure.html.j2`.
+
+    Raises:
+        WorkspaceError: the template is missing or has an error.
+    """
+    return _rendered(FAILURE_TEMPLATE, failure_page(result, config), templates)
+
+
+def _rendered(name: str, values: Mapping[str, Any], templates: Path) -> str:
     import jinja2
 
     try:
-        html = _environment(templates).get_template(TEMPLATE).render(page(build_dir))
+        html = _environment(templates).get_template(name).render(values)
     except jinja2.TemplateError as error:
-        where = Location(templates / TEMPLATE, line=getattr(error, "lineno", None))
+        where = Location(templates / name, line=getattr(error, "lineno", None))
         raise WorkspaceError(
             f"the report template cannot be used ({error.message})", where=where, cure="Mend or restore it."
         ) from error

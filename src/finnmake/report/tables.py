@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from finnmake.runner.metrics import finite_number
+from finnmake.runner.reports import finite_number
 
 #: Rows of one table; an analysis may write any number.
 _MOST_ROWS = 200

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from finnmake.report.tables import Table, table, text
-from finnmake.runner.metrics import finite_number, read_json
+from finnmake.runner.preprocessing import passed_over
 from finnmake.runner.report_shapes import COUNTS, ESTIMATED_RESOURCES, LAYER_CYCLES, PERFORMANCE, UTILIZATION
+from finnmake.runner.reports import finite_number, read_json
 
 #: metric -> (label, unit, factor from the unit of `BuildMetrics`).
 _HEADLINES = {
@@ -124,9 +125,9 @@ def page(folder: Path) -> dict[str, Any]:
     view = {
         "blueprint": text(build.manifest.get("blueprint") or build.config.get("design_space_id") or ""),
         "config_id": text(build.manifest.get("config_id") or build.config.get("id") or folder.name),
-        "position": _position(build.config),
+        "position": position_of(build.config),
         "model": text(_mapping(build.manifest.get("model")).get("path") or build.config.get("model_path")),
-        "part": text(_mapping(build.config.get("config_flags")).get("fpga_part")),
+        "part": part_of(build.config),
         "backend": text(build.config.get("backend")),
         "simulated": build.manifest.get("simulated") is True,
         "unknown": _unknown(build.config),
@@ -137,7 +138,7 @@ def page(folder: Path) -> dict[str, Any]:
         "layers": layers,
         "layer_totals": layer_totals,
         "work": _work(build.report(COUNTS)),
-        "configuration": table(_choices(build.config)),
+        "configuration": table(choices(build.config)),
         "analyses": _analyses(build),
         "steps": _steps(build.manifest),
         "sources": table(_mapping(build.metrics.get("sources"))),
@@ -146,7 +147,7 @@ def page(folder: Path) -> dict[str, Any]:
         "model_digest": text(_mapping(build.manifest.get("model")).get("sha256")),
         "content_id": text(build.config.get("content_id")),
     }
-    return {**view, "problems": tuple(dict.fromkeys(build.problems))}
+    return {**view, "problems": tuple(dict.fromkeys([*passed_over(folder), *build.problems]))}
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
@@ -157,7 +158,14 @@ def _device(metrics: Mapping[str, Any]) -> Mapping[str, Any]:
     return _mapping(_mapping(metrics.get("raw_metrics")).get("device"))
 
 
-def _position(config: Mapping[str, Any]) -> str:
+def part_of(config: Mapping[str, Any]) -> str:
+    """The FPGA part or board that a configuration names."""
+    flags = _mapping(config.get("config_flags"))
+    return text(flags.get("fpga_part") or flags.get("board"))
+
+
+def position_of(config: Mapping[str, Any]) -> str:
+    """Which of how many a configuration is; empty where that is not known."""
     index, total = (
         finite_number(config.get("combination_index")),
         finite_number(config.get("total_combinations")),
@@ -171,13 +179,21 @@ def _unknown(config: Mapping[str, Any]) -> str:
     return "not known from estimates" if stage == "ESTIMATES" else "not known"
 
 
-def _choices(config: Mapping[str, Any]) -> dict[str, Any]:
+def _kernels(pairs: Any) -> Any:
+    """(kernel, backends) pairs by the kernels' names; anything else as it is."""
+    named = isinstance(pairs, list | tuple) and all(
+        isinstance(each, list | tuple) and len(each) == 2 and isinstance(each[0], str) for each in pairs
+    )
+    return dict(pairs) if named else pairs
+
+
+def choices(config: Mapping[str, Any]) -> dict[str, Any]:
     """What the configuration chose, under the names that a blueprint uses."""
     return {
         "model": config.get("model_path"),
         "backend": config.get("backend"),
         **_mapping(config.get("config_flags")),
-        "kernels": config.get("kernels"),
+        "kernels": _kernels(config.get("kernels")),
         "transforms": config.get("transforms_by_stage"),
         **_mapping(config.get("global_config")),
     }

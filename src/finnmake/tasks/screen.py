@@ -10,7 +10,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from finnmake.records import BuildConfig, BuildResult
+from finnmake.errors import FinnmakeError
+from finnmake.records import BuildConfig, BuildResult, BuildStatus
+from finnmake.runner.failures import FAILURE_PAGE, printed
 from finnmake.tasks.figures import figures, ranking_lines
 
 if TYPE_CHECKING:
@@ -18,6 +20,26 @@ if TYPE_CHECKING:
 
 #: A step that takes longer than this (seconds) is announced while it runs.
 _PATIENCE = 2.0
+
+#: What the worker loads unless the backend brings something else, and what that takes.
+_FINN = "FINN"
+_FINN_LOADS = "2 to 8 s"
+
+#: Ends every line of a run whose backend makes its results up.
+_SIMULATED = " (simulated)"
+
+
+def failure_text(result: BuildResult, error: FinnmakeError, folder: str) -> str:
+    """The words for a build that failed: what, where, what to do, where to read on, the end of the log.
+
+    Args:
+        folder: the configuration's outputs, relative to the project.
+    """
+    if result.status is BuildStatus.SKIPPED:
+        return result.error_message or str(error)
+    said = printed(result.log_tail)
+    tail = ["  last lines of the log:", *(f"    {line}" for line in said)] if said else []
+    return "\n".join([str(error), f"  page: {folder}/{FAILURE_PAGE}", *tail])
 
 
 class Screen:
@@ -31,9 +53,11 @@ class Screen:
         self._closed = threading.Event()
         self._loading = False
         self.started = time.monotonic()
-        #: Where FINN is loaded; empty for this machine as it is.
+        #: What the worker loads.
+        self.tool = _FINN
+        #: Where that is; empty for this machine as it is.
         self.place = ""
-        #: Whether the backend makes its results up: every line with one says so.
+        #: Whether the backend makes its results up: every line says so.
         self.simulated = False
         #: Steps that ran.
         self.ran = 0
@@ -44,7 +68,9 @@ class Screen:
         self._ended = 0
 
     def line(self, text: str) -> None:
-        """Write one line; where nobody reads any more (`| head`), go on without a word."""
+        """Write a line, or several; where nobody reads any more (`| head`), go on without a word."""
+        if self.simulated:
+            text = "\n".join(f"{each}{_SIMULATED}" if each.strip() else each for each in text.split("\n"))
         with self._lock, suppress(BrokenPipeError):
             sys.stdout.write(text + "\n")
             sys.stdout.flush()
@@ -83,9 +109,10 @@ class Screen:
             if event == "run":
                 self._running[task] = (name, time.monotonic())
         if first_load and not self.simulated:
-            self.line(f"loading FINN{self.place and ' '}{self.place}, once a run (2 to 8 s)")
+            takes = f" ({_FINN_LOADS})" if self.tool == _FINN else ""
+            self.line(f"loading {self.tool}{self.place and ' '}{self.place}, once a run{takes}")
         elif event == "done":
-            self.line(f"{task:<24} {name:<36} {seconds:8.2f} s{self._mark}")
+            self.line(f"{task:<24} {name:<36} {seconds:8.2f} s")
         elif event == "run":
             self._start_watch()
 
@@ -116,18 +143,18 @@ class Screen:
                 taken = time.monotonic() - since
                 if taken >= told.get((task, step), _PATIENCE):
                     told[task, step] = 2 * taken
-                    self.line(f"{task:<24} {step:<36} running, {taken:.0f} s so far{self._mark}")
+                    self.line(f"{task:<24} {step:<36} running, {taken:.0f} s so far")
 
     def result(self, config: BuildConfig, result: BuildResult) -> None:
         """How a build ended, with the figures that matter."""
-        self.line(f"{'build:' + config.id:<24} {figures(result.metrics)}{self._count_ended()}{self._mark}")
+        self.line(f"{'build:' + config.id:<24} {figures(result.metrics)}{self._count_ended()}")
         self._reports.append(f"{config.output_dir}/report.html")
         for warning in result.warnings:
             self.line(f"{'':<24} warning: {warning}")
 
     def skipped(self, config: BuildConfig, reason: str) -> None:
         """A configuration that is not built further."""
-        self.line(f"{'build:' + config.id:<24} SKIPPED: {reason}{self._count_ended()}{self._mark}")
+        self.line(f"{'build:' + config.id:<24} SKIPPED: {reason}{self._count_ended()}")
 
     def _count_ended(self) -> str:
         with self._lock:
@@ -140,12 +167,12 @@ class Screen:
             self.line(line)
         for warning in (*found.warnings, *warnings):
             self.line(f"warning: {warning}")
-        self.line(f"results: {folder}/ (results.csv, results.json, results.parquet){self._mark}")
+        self.line(f"results: {folder}/ (results.csv, results.json, results.parquet)")
 
     def summary(self, tasks: int, failures: int, skipped: int, unmet: int) -> None:
         """The last line of a run, for tasks: how many ran, failed, were skipped, were not reached."""
         if not tasks and not failures:
-            self.line(f"nothing to do: everything is up to date{self._mark}")
+            self.line("nothing to do: everything is up to date")
             return
         if self._reports:
             others = len(self._reports) - 1
@@ -156,8 +183,4 @@ class Screen:
         if failures:
             beside = f", {skipped} skipped" if skipped else ""
             text = f"{failures} failed{beside}, {unmet} tasks not reached; {text}"
-        self.line(text + self._mark)
-
-    @property
-    def _mark(self) -> str:
-        return " (simulated)" if self.simulated else ""
+        self.line(text)
