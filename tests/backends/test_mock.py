@@ -14,12 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finnmake.backends import BACKENDS, mock, onnx_metadata
+from finnmake.backends import ALIASES, BACKENDS, mock, onnx_metadata
 from finnmake.backends.mock_figures import Design, reports
 from finnmake.blueprint import schema, tables
 from finnmake.engine import toolchain
 from finnmake.engine.recording import RecordedFields
 from finnmake.engine.state import StepCall
+from finnmake.error_patterns import CATEGORIES, classify
 from finnmake.errors import ModelError, StepError
 from finnmake.runner.metrics import collect
 from tests.projects import REPOSITORY
@@ -90,7 +91,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_blueprints_know_the_same_backends() -> None:
-    assert tuple(BACKENDS) == schema.BACKENDS
+    stages = {name: tuple(each.value for each in one.output_stages) for name, one in BACKENDS.items()}
+    assert stages == schema.BACKEND_STAGES
+    assert schema.BACKEND_ALIASES == ALIASES
     assert [name for name, backend in BACKENDS.items() if backend.simulated] == ["mock"]
 
 
@@ -255,6 +258,37 @@ def test_fail_fails(kind: str, category: str) -> None:
     run(call_of("broken", kind, fail=False), mock.load(MODEL))
 
 
+@pytest.mark.parametrize("category", mock.FAILURES)
+def test_fail_fails_with_an_error_of_the_category(category: str) -> None:
+    with pytest.raises(
+        StepError, match="simulated failure, as the blueprint asks the backend mock"
+    ) as caught:
+        run(call_of("broken", fail=category), mock.load(MODEL))
+    assert caught.value.category == category
+    assert category in caught.value.cure
+    assert classify([str(caught.value)], category)[0] == category, "it reads like an error of a tool"
+
+
+@pytest.mark.parametrize("fail", ["simulation", 1, None, ["timing"], {"timing": 0.5}])
+def test_a_failure_that_is_none_is_refused(fail: Any) -> None:
+    with pytest.raises(StepError, match="cannot fail with") as caught:
+        run(call_of("broken", fail=fail), mock.load(MODEL))
+    assert caught.value.category == "config"
+
+
+def test_categories_are_those_of_errors_and_of_blueprints() -> None:
+    assert set(mock.FAILURES) <= set(CATEGORIES)
+    assert set(mock.FAILURES) == {*schema.MOCK_FAILURES, "postprocessing"}
+
+
+def test_how_a_call_behaves_changes_no_result() -> None:
+    slow, quick = (
+        run(call_of("my_step", sleep=0.001, fail=False), mock.load(MODEL)),
+        run(call_of("my_step"), mock.load(MODEL)),
+    )
+    assert slow.data == quick.data
+
+
 def test_sleep_sleeps_before_it_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
     monkeypatch.setattr(mock.time, "sleep", slept.append)
@@ -311,6 +345,71 @@ def test_rtl_layers_trade_luts_for_dsps(target: int, clock_ns: float) -> None:
         for style in ("hls", "rtl")
     )
     assert rtl[0] == hls[0] and rtl[1] < hls[1] and rtl[2] > hls[2]
+
+
+def built(**changes: Any) -> dict[str, float]:
+    """The figures of FINN's default estimate flow with these fields."""
+    flow({**FLAGS, **changes})
+    found: dict[str, float] = {}
+    for name in ("estimate_network_performance", "estimate_layer_resources"):
+        report = json.loads(Path("artifacts/report", f"{name}.json").read_text())
+        found.update(report.get("total", report))
+    return found
+
+
+PERIODS = st.floats(1.0, 50.0)
+FURTHER = st.sets(st.sampled_from(["Pool", "VVAU", "FMPadding", "ConvolutionInputGenerator"]), min_size=1)
+
+
+@given(PERIODS, PERIODS)
+def test_a_faster_clock_gives_more_for_more(one: float, two: float) -> None:
+    fast, slow = (built(target_fps=None, synth_clk_period_ns=period) for period in sorted((one, two)))
+    assert fast["estimated_throughput_fps"] * min(one, two) == pytest.approx(
+        slow["estimated_throughput_fps"] * max(one, two)
+    )
+    assert fast["estimated_latency_ns"] <= slow["estimated_latency_ns"]
+    assert fast["LUT"] >= slow["LUT"]
+
+
+@given(TARGETS, TARGETS)
+def test_a_higher_target_folds_less(one: int, two: int) -> None:
+    slow, fast = (built(target_fps=target) for target in sorted((one, two)))
+    assert slow["estimated_throughput_fps"] <= fast["estimated_throughput_fps"]
+    assert slow["LUT"] <= fast["LUT"] and slow["max_cycles"] >= fast["max_cycles"]
+
+
+@given(TARGETS)
+def test_layers_in_rtl_take_fewer_luts_and_more_dsps(target: int) -> None:
+    hls, rtl = (
+        built(target_fps=target, kernels={"MVAU": {"backends": [f"MVAU_{style}"]}})
+        for style in ("hls", "rtl")
+    )
+    assert rtl["LUT"] < hls["LUT"] and rtl["DSP"] > hls["DSP"]
+    assert rtl["estimated_throughput_fps"] == hls["estimated_throughput_fps"]
+
+
+@given(FURTHER, FURTHER, TARGETS)
+def test_more_kernels_are_more_layers(some: set[str], others: set[str], target: int) -> None:
+    few, many = (
+        built(target_fps=target, kernels={name: {"backends": []} for name in ("MVAU", *sorted(names))})
+        for names in (some, some | others)
+    )
+    assert (few["LUT"] < many["LUT"]) == (not others <= some)
+    assert few["estimated_latency_ns"] <= many["estimated_latency_ns"]
+    assert few["estimated_throughput_fps"] >= many["estimated_throughput_fps"]
+
+
+def test_every_layer_is_called_simulated() -> None:
+    for name, report in reports(Design().specialized({"Pool": {}}), 5.0, PART).items():
+        if name == "estimate_network_performance.json":
+            assert report["max_cycles_node_name"].endswith("_simulated")
+        else:
+            assert all(layer.endswith("_simulated") for layer in report if layer != "total"), name
+
+
+def test_the_design_survives_the_model_file() -> None:
+    design = Design().specialized({"MVAU": {"backends": ["MVAU_rtl"]}, "Pool": {}}).folded(1000, 5.0)
+    assert Design.from_dict(json.loads(json.dumps(design.to_dict()))) == design
 
 
 def test_clock_part_and_other_choices_move_the_figures() -> None:

@@ -188,7 +188,7 @@ WRONG = {
     "parameter beside a transform": (
         "transforms: {pre_proc: [{name: a.T, §k: 1}]}\n  steps: []",
         "design_space.transforms.pre_proc[0].k: unknown key 'k'",
-        "The keys here are name, parameters.",
+        "The keys here are name, parameters, on_error.",
     ),
     "stage that is not there": (
         "transforms: {mid: [a.T]}\n  steps: [{stage: mid}, {stage: §mit}]",

@@ -45,7 +45,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("project")
     shutil.copytree(REPOSITORY / "plugins", root / "plugins", ignore=shutil.ignore_patterns("__pycache__"))
     (root / "models").mkdir()
-    for name in ("digits_mlp_w2a2.onnx", "digits_cnn_w4a4.onnx", "folding.json"):
+    for name in ("digits_mlp_w2a2.onnx", "digits_mlp_float.onnx", "digits_cnn_w4a4.onnx", "folding.json"):
         (root / "models" / name).write_text("{}")
     (root / "blueprints").mkdir()
     for name, text in GOOD.items():

@@ -120,7 +120,9 @@ def test_it_can_be_read(project: Path, example: str) -> None:
 
 @pytest.mark.parametrize("example", examples(PAGES[1]))
 def test_the_examples_of_plugins_can_be_read(project: Path, example: str) -> None:
-    assert load(project, completed(example), ("FoldInputScale", "prefer_rtl")).validate() == []
+    assert (
+        load(project, completed(example), ("FoldInputScale", "prefer_rtl", "slowest_layers")).validate() == []
+    )
 
 
 def test_the_first_example_is_that_of_the_project(project: Path) -> None:
@@ -156,6 +158,8 @@ def test_the_table_has_every_key_of_the_schema_and_no_other() -> None:
         *(f"search.{key}" for key in whole["search"]["properties"]),
         *schema.RANGE_KEYS,
         *schema.KERNEL_KEYS,
+        schema.ON_ERROR,
+        *(f"mock.{key}" for key in schema.MOCK_KEYS),
     ]
     assert sorted(rows()) == sorted(keys)
 
@@ -173,12 +177,12 @@ def test_the_defaults_in_the_table_are_those_of_the_schema() -> None:
 
 def test_the_choices_in_the_table_are_those_of_the_schema() -> None:
     whole = json_schema()["properties"]
-    for key in ("backend", "output_stage"):
-        assert re.findall(r"`([^`]+)`", rows()[key][1]) == [choice for choice in whole[key]["enum"] if choice]
+    for key, choices in (("backend", "examples"), ("output_stage", "enum")):
+        assert re.findall(r"`([^`]+)`", rows()[key][1]) == [each for each in whole[key][choices] if each]
 
 
 def test_every_operation_metric_and_stage_is_shown() -> None:
-    for word in (*schema.OPERATIONS, *schema.METRICS, *schema.BACKENDS, *schema.STRATEGIES):
+    for word in (*schema.OPERATIONS, *schema.METRICS, *schema.BACKEND_STAGES, *schema.STRATEGIES):
         assert re.search(rf"[`{{ ]{word}[`:,]", TEXT), word
 
 

@@ -118,6 +118,8 @@ ACCEPTED = {
     + "{at_start: {insert: [[my.e, my.f]]}}, {at_end: {insert: [my.g]}}, {remove: [my.c, ~]}]\n",
     "a named stage": GOOD
     + "  transforms: {mine-1: [FoldConstants, ~my.T]}\n  steps: [my.a, [{stage: mine-1}, ~]]\n",
+    "a transform that may fail": GOOD
+    + "  transforms: {pre_proc: [{name: my.T, on_error: passthrough}, [{name: my.T, on_error: fail}, ~]]}\n",
     "parameters": GOOD + "  transforms: {pre_proc: [{name: my.T, parameters: {a: [1]}}, FoldConstants]}\n",
     "alternatives": GOOD
     + "  transforms: {pre_proc: [[my.T, ~, [my.U, FoldConstants]]], post_proc: [~my.a]}\n",
@@ -132,6 +134,8 @@ ACCEPTED = {
     + "    target_fps: [10, 20]\nconstraints: [target_fps > 10]\nobjectives: {latency: min}\n"
     + "limits: [lut_utilization <= 0.7]\nsearch: {max_builds: 3, fail_fast: true, early_stop: false, "
     + "timeout: 60, seed: 0, max_combinations: 10, strategy: exhaustive}\n",
+    "a slow mock that fails": GOOD + "mock: {delay: 0.5, failures: {synthesis: 0.1, timing: ~}}\n",
+    "another name of a backend": GOOD + "backend: legacy_finn\n",
     "a sample": GOOD + "search: {strategy: random, samples: 3, seed: 7}\n",
 }
 
@@ -147,7 +151,11 @@ REFUSED = {
     "an unknown field": GOOD + "    target_fsp: 10\n",
     "a field that finnmake sets": GOOD + "    output_dir: x\n",
     "a stage that there is not": GOOD + "output_stage: ESTIMATE\n",
-    "a backend that there is not": GOOD + "backend: vivado\n",
+    "a backend by number": GOOD + "backend: 1\n",
+    "an unknown key of the mock": GOOD + "mock: {delays: 1}\n",
+    "a wait that never ends": GOOD + "mock: {delay: 100000}\n",
+    "a failure that there is not": GOOD + "mock: {failures: {simulation: 0.1}}\n",
+    "more failures than builds": GOOD + "mock: {failures: {synthesis: 1.5}}\n",
     "no time": GOOD + "timeout: 0\n",
     "text for a number": GOOD + "    target_fps: fast\n",
     "a number for text": GOOD + "description: 3\n",
@@ -181,6 +189,8 @@ REFUSED = {
     "a stage's name with a space": GOOD + "  transforms: {my stage: []}\n",
     "a stage that is a mapping": GOOD + "  transforms: {pre_proc: {name: FoldConstants}}\n",
     "a parameter beside a transform": GOOD + "  transforms: {pre_proc: [{name: FoldConstants, a: 1}]}\n",
+    "another word for failing": GOOD + "  transforms: {pre_proc: [{name: FoldConstants, on_error: skip}]}\n",
+    "an analysis that may fail": GOOD + "  transforms: {post_proc: [{name: my.a, on_error: passthrough}]}\n",
     "parameters that are a list": GOOD
     + "  transforms: {pre_proc: [{name: FoldConstants, parameters: [1]}]}\n",
     "a step among transforms": GOOD + "  transforms: {pre_proc: [{step: step_tidy_up}]}\n",

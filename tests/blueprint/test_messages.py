@@ -73,7 +73,7 @@ TOP = {
         GOOD + "xyz: a\n",
         ":6:1: xyz: unknown key 'xyz'",
         "The keys here are version, name, description, model, extends, backend, output_stage, timeout, "
-        "design_space, constraints, objectives, limits, search.",
+        "mock, design_space, constraints, objectives, limits, search.",
     ),
     "field in the wrong place": (
         GOOD + "target_fps: 1\n",
@@ -127,8 +127,8 @@ TOP = {
     ),
     "backend": (
         GOOD + "backend: fin\n",
-        ":6:10: backend: found the text 'fin', wanted one of finn, mock",
-        "Did you mean finn?",
+        ":6:10: backend: there is no backend 'fin'",
+        "Did you mean finn? There are finn, brainsmith, mock, legacy_finn, future_brainsmith.",
     ),
     "stage of outputs": (
         GOOD + "output_stage: ESTIMATE\n",
@@ -161,6 +161,31 @@ TOP = {
         GOOD + 'version: "1"\n',
         ":6:10: version: found the text '1', wanted 1, the only version that this finnmake reads",
         "",
+    ),
+    "stage that another backend does not reach": (
+        GOOD + "output_stage: RTL\nbackend: future_brainsmith\n",
+        ":6:15: output_stage: the backend brainsmith does not go as far as RTL",
+        "It reaches ESTIMATES, STITCHED_IP, BITFILE.",
+    ),
+    "delay": (
+        GOOD + "mock: {delay: -1}\n",
+        ":6:15: mock.delay: -1.0 is out of range",
+        "It must be at least 0 and at most 86400.",
+    ),
+    "failure that there is not": (
+        GOOD + "mock: {failures: {timings: 0.1}}\n",
+        ":6:19: mock.failures.timings: unknown key 'timings'",
+        "Did you mean timing?",
+    ),
+    "rate": (
+        GOOD + "mock: {failures: {timing: 10%}}\n",
+        ":6:27: mock.failures.timing: found the text '10%', wanted a number",
+        "Write it without quotes and unit.",
+    ),
+    "rates of more than all": (
+        GOOD + "mock: {failures: {timing: 0.6, synthesis: 0.6}}\n",
+        ":6:18: mock.failures: the rates add up to 1.2",
+        "All builds together are 1: lower one of them.",
     ),
     "stage that the backend does not reach": (
         GOOD + "backend: mock\noutput_stage: BITFILE\n",
@@ -388,6 +413,17 @@ STEPS = {
         "steps: [{step: a.b, parameters: 3}]",
         ":6:35: design_space.steps[0].parameters: found the whole number 3, wanted a mapping (key: value)",
         "",
+    ),
+    "reaction": (
+        "transforms: {pre_proc: [{name: a.b, on_error: passthru}]}",
+        ":6:49: design_space.transforms.pre_proc[0].on_error: found the text 'passthru', wanted one of fail, "
+        "passthrough",
+        "Did you mean passthrough?",
+    ),
+    "reaction of an analysis": (
+        "transforms: {post_proc: [{name: a.b, on_error: passthrough}]}",
+        ":6:40: design_space.transforms.post_proc[0].on_error: unknown key 'on_error'",
+        "The keys here are name, parameters.",
     ),
     "key of a transform": (
         "transforms: {pre_proc: [{name: a.b, params: {}}]}",

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from finnmake.backends import ALIASES, BACKENDS, BackendTable, backend_names, find_backend
+from finnmake.blueprint.own_backends import OwnBackends
 from finnmake.engine.files import FileDigests
 from finnmake.errors import BlueprintError, FinnmakeError
 from finnmake.records import BuildConfig, BuildStatus, OutputStage
@@ -18,13 +20,15 @@ from finnmake.runner.factory import create_build_runner_factory
 def runner_of(backend: str, project: Path) -> BuildRunner:
     engine: Any = SimpleNamespace(digests=FileDigests())
     nothing: Any = None
-    return create_build_runner_factory(backend)(engine, project, nothing, str, lambda *_: None)
+    pages: Any = SimpleNamespace(report=str, failure=lambda *_: "")
+    return create_build_runner_factory(backend)(engine, project, nothing, pages, lambda *_: None)
 
 
 @pytest.mark.parametrize(
     ("name", "stages"),
     [
         ("finn", list(OutputStage)),
+        ("brainsmith", [OutputStage.ESTIMATES, OutputStage.STITCHED_IP, OutputStage.BITFILE]),
         ("mock", [OutputStage.ESTIMATES, OutputStage.DATAFLOW_GRAPH, OutputStage.RTL]),
     ],
 )
@@ -37,8 +41,32 @@ def test_a_runner_knows_its_backend(tmp_path: Path, name: str, stages: list[Outp
 
 @pytest.mark.parametrize("name", ["", "vivado", "Finn", "finnmake.backends.finn"])
 def test_an_unknown_backend_names_those_that_exist(name: str) -> None:
-    with pytest.raises(FinnmakeError, match="finn, mock"):
+    with pytest.raises(FinnmakeError, match="finn, brainsmith, mock, legacy_finn, future_brainsmith"):
         create_build_runner_factory(name)
+
+
+@pytest.mark.parametrize(("alias", "name"), [("legacy_finn", "finn"), ("future_brainsmith", "brainsmith")])
+def test_an_alias_is_the_backend_itself(tmp_path: Path, alias: str, name: str) -> None:
+    assert create_build_runner_factory(alias) == create_build_runner_factory(name)
+    assert runner_of(alias, tmp_path).get_backend_name() == name
+    assert OwnBackends().find(alias) == OwnBackends().find(name) == BackendTable().find(alias)
+
+
+def test_auto_is_the_backend_that_the_design_space_names(tmp_path: Path) -> None:
+    factory = create_build_runner_factory("auto")
+    assert factory.on("legacy_finn") == create_build_runner_factory("finn")
+    assert factory.on("mock") == create_build_runner_factory("mock")
+    assert create_build_runner_factory("mock").on("finn") == create_build_runner_factory("mock")
+    with pytest.raises(BlueprintError, match="the backend auto is known only with a design space"):
+        runner_of("auto", tmp_path)
+    with pytest.raises(BlueprintError, match="there is no backend 'auto'"):
+        factory.on("auto")
+
+
+def test_the_names_are_those_that_can_be_asked_for() -> None:
+    names = list(backend_names())
+    assert names[: len(BACKENDS) + len(ALIASES)] == [*BACKENDS, *ALIASES]
+    assert all(find_backend(name) for name in names)
 
 
 def test_an_unknown_backend_names_the_nearest() -> None:

@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -19,12 +20,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from finnmake.backends import placeholders
 from finnmake.backends.finn_checks import check_folding
 from finnmake.backends.finn_kernels import specialize
+from finnmake.backends.finn_nodes import explain
+from finnmake.backends.finn_tools import check_tools
+from finnmake.backends.passthrough import passed_over
 from finnmake.blueprint.tables import KERNELS_FIELD, SPECIALIZE_STEP, path_fields
 from finnmake.engine.paths import PROJECT_LINK
 from finnmake.engine.recording import RecordedFields
 from finnmake.engine.session import ARTIFACTS, INPUTS
 from finnmake.engine.state import StepCall
-from finnmake.errors import StepError, ToolError
+from finnmake.errors import BlueprintError, FinnmakeError, StepError, ToolError
 
 if TYPE_CHECKING:
     from finn.builder.build_dataflow_config import DataflowBuildConfig
@@ -107,10 +111,18 @@ def save(loaded: ModelWrapper) -> bytes:
 
 
 def run(call: StepCall, loaded: ModelWrapper, config: RecordedFields, work: Path) -> ModelWrapper:
-    """Run one step, transform or analysis. Raises StepError, or whatever the step raises."""
+    """Run one step, transform or analysis.
+
+    Raises FinnmakeError, or NodeFailure from whatever the step raises.
+    """
     _prepare(work)
     runners = {"transform": _transform, "step": _step, "analysis": _analysis}
-    return runners[call.kind](call, loaded, config)
+    try:
+        return runners[call.kind](call, loaded, config)
+    except FinnmakeError:
+        raise
+    except Exception as error:
+        raise explain(error, loaded) from error
 
 
 def _prepare(work: Path) -> None:
@@ -118,7 +130,8 @@ def _prepare(work: Path) -> None:
         level=logging.INFO, format="%(levelname)s: %(message)s", stream=sys.stderr, force=True
     )
     os.environ["FINN_BUILD_DIR"] = str(work)
-    importlib.import_module("finn.util.settings").get_settings().finn_build_dir = work
+    if "finn.util.settings" in sys.modules:  # other releases of FINN than finn-plus have no such module
+        sys.modules["finn.util.settings"].get_settings().finn_build_dir = work
 
 
 def _target(call: StepCall) -> Any:
@@ -138,13 +151,29 @@ def _target(call: StepCall) -> Any:
 
 
 def _transform(call: StepCall, loaded: ModelWrapper, config: RecordedFields) -> ModelWrapper:
+    """Apply a transform to a copy of the model. What it raises is told, not raised, where it may fail.
+
+    Wrong parameters, an unknown name and trouble with memory or files are no failures of the transform.
+    """
     transformation = _target(call)(**call.parameters)
-    return _checked(call, loaded.transform(transformation))
+    try:
+        return _checked(call, loaded.transform(transformation))
+    except (MemoryError, OSError, BlueprintError):
+        raise
+    except Exception as error:
+        if not call.passthrough:
+            raise
+        traceback.print_exc()
+        passed_over(call, error)
+        return loaded
 
 
 def _step(call: StepCall, loaded: ModelWrapper, config: RecordedFields) -> ModelWrapper:
     function = _target(call)
     recording, values = _recording_config(config)
+    module, _, own_step = call.target.partition(":")
+    if module == _STEPS:
+        check_tools(own_step, recording, loaded, os.environ)
     field = _CHECKED.get(call.target)
     if field is not None and getattr(recording, field) is not None:
         path = getattr(recording, field)
@@ -184,8 +213,21 @@ def _analysis(call: StepCall, loaded: ModelWrapper, config: RecordedFields) -> M
         )
     target = Path(ARTIFACTS, "postprocessing") / f"{call.name}.json"
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
+    target.write_text(_json(call, value))
     return loaded
+
+
+def _json(call: StepCall, value: Mapping[Any, Any]) -> str:
+    """What an analysis returned as JSON, in its own order. Raises StepError for what JSON cannot hold."""
+    try:
+        return json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    except (TypeError, ValueError) as error:
+        raise StepError(
+            call.name,
+            f"the analysis returned what JSON cannot hold: {error}",
+            category="postprocessing",
+            cure="Return text, finite numbers, booleans, None, lists and dictionaries; of NumPy `tolist()`.",
+        ) from error
 
 
 def _checked(call: StepCall, result: Any) -> ModelWrapper:

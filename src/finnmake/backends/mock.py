@@ -8,7 +8,8 @@ The estimate reports come from a toy model (`mock_figures`). Of an analysis noth
 says `{"simulated": true}`.
 
 Two parameters, of any step, transform or analysis, are for trying what goes wrong: `sleep: SECONDS` waits
-first, `fail: true` then fails.
+first, `fail: true` then fails, or `fail: CATEGORY` with an error of that category. `mock` in the blueprint
+gives them to the steps of its configurations (`mock_failures`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any
 
 from finnmake.backends import onnx_metadata
 from finnmake.backends.mock_figures import DEFAULT_CLOCK_NS, Design, reports
+from finnmake.backends.passthrough import passed_over
 from finnmake.blueprint.tables import KERNELS_FIELD, STEP_MODULE, boards, path_fields
 from finnmake.engine.paths import PROJECT_LINK
 from finnmake.engine.recording import RecordedFields
@@ -63,15 +65,34 @@ FIELDS = {
 _IN_FORMULAS = frozenset(
     (
         *("board", "fpga_part", "generate_outputs", "output_dir", "save_intermediate_models"),
-        *("synth_clk_period_ns", "target_fps"),
+        *("synth_clk_period_ns", "target_fps", KERNELS_FIELD),
     )
 )
+
+#: Parameters that say how a call behaves, not what it would do.
+_BEHAVIOUR = frozenset(("sleep", "fail"))
 
 #: Keys of the entries that steps leave, before their number: ONNX wants every key once.
 KEY = "finnmake.mock."
 
 #: Seconds; what is asked for beyond is a mistake.
 _LONGEST_SLEEP = 86_400
+
+#: Category of errors -> what a simulated failure says has happened.
+FAILURES = {
+    "model_load": "the model cannot be read",
+    "preprocessing": "a transform before the steps fails",
+    "transform": "a transformation of the graph fails",
+    "kernel": "an operator has no hardware layer",
+    "synthesis": "synthesis ends without a result",
+    "timing": "timing is not met",
+    "resource": "the design does not fit the device",
+    "memory": "there is not enough memory",
+    "environment": "a tool is missing",
+    "config": "the configuration is wrong",
+    "postprocessing": "an analysis fails",
+    "unknown": "something fails that nobody has foreseen",
+}
 
 #: What stands in for the JSON of an analysis.
 _NO_ANALYSIS = {"simulated": True}
@@ -120,7 +141,13 @@ def save(loaded: Simulated) -> bytes:
 def run(call: StepCall, loaded: Simulated, config: RecordedFields, work: Path) -> Simulated:
     """Pretend to run one step, transform or analysis. Raises StepError where its parameters ask for it."""
     print(f"{call.kind} {call.name}: simulated by finnmake's backend mock, nothing was run")
-    _misbehave(call)
+    try:
+        _misbehave(call)
+    except StepError as error:
+        if not call.passthrough or error.category == "config":
+            raise
+        passed_over(call, error)
+        return loaded
     if call.kind == "analysis":
         _write(Path("artifacts/postprocessing") / f"{call.name}.json", _NO_ANALYSIS)
         return loaded
@@ -146,12 +173,22 @@ def _misbehave(call: StepCall) -> None:
         )
     if pause:  # a sleep of nothing takes longer than the rest of the step
         time.sleep(pause)
-    if asked.get("fail") is True:
+    fail = asked.get("fail", False)
+    if fail is True:
+        fail = "postprocessing" if call.kind == "analysis" else "transform"
+    if isinstance(fail, str) and fail in FAILURES:
         raise StepError(
             call.name,
-            "the backend mock fails here, as the blueprint asks",
-            category="postprocessing" if call.kind == "analysis" else "transform",
-            cure="Take `fail: true` out of the blueprint.",
+            f"simulated failure, as the blueprint asks the backend mock for: {FAILURES[fail]}",
+            category=fail,
+            cure=f"Nothing is wrong: take `fail`, or {fail} below `mock.failures`, out of the blueprint.",
+        )
+    if fail is not False:
+        raise StepError(
+            call.name,
+            f"the backend mock cannot fail with {fail!r}",
+            category="config",
+            cure=f"Give `fail` as true, or as one of {', '.join(FAILURES)}.",
         )
 
 
@@ -188,7 +225,20 @@ def _next_design(call: StepCall, step: str, fields: Mapping[str, Any], design: D
     if step == "step_specialize_layers":
         design = design.specialized(fields[KERNELS_FIELD] or {})
     others = {name: value for name, value in fields.items() if name not in _IN_FORMULAS}
-    return design.flavoured([call.target, dict(call.parameters), others])
+    if attributes := _attributes(fields):
+        others["attributes"] = attributes
+    return design.flavoured([call.target, _parameters(call), others])
+
+
+def _parameters(call: StepCall) -> dict[str, Any]:
+    """What the call would do; how it behaves on the way changes no result."""
+    return {name: value for name, value in call.parameters.items() if name not in _BEHAVIOUR}
+
+
+def _attributes(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes of kernels that have any: the formulas name only the kernels and their backends."""
+    kernels = fields.get(KERNELS_FIELD) or {}
+    return {name: chosen["attributes"] for name, chosen in kernels.items() if chosen.get("attributes")}
 
 
 def _clock_ns(fields: Mapping[str, Any]) -> float:
@@ -211,7 +261,7 @@ def _write(path: Path, value: Any) -> None:
 
 def _with_entry(call: StepCall, fields: Mapping[str, Any], loaded: Simulated, design: Design) -> Simulated:
     """The model with one more entry, which says what was simulated and carries what later steps need."""
-    inputs = [call.target, dict(call.parameters), dict(fields), loaded.digest]
+    inputs = [call.target, _parameters(call), dict(fields), loaded.digest]
     digest = digest_value("mock", inputs)
     value = {
         "simulated": "by finnmake's backend mock: FINN did not run",

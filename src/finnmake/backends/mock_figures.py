@@ -1,8 +1,9 @@
 """The toy model behind the backend `mock`: FINN's estimate reports from a few closed formulas.
 
-Nothing here is measured. The formulas are chosen so that a design space behaves as one does: more
-parallelism takes fewer cycles and more of the device, a faster clock costs LUTs, RTL layers trade LUTs for
-DSPs, and every other choice moves the figures a little.
+Nothing here is measured, and the name of every layer says so. The formulas are chosen so that a design
+space behaves as one does: more parallelism takes fewer cycles and more of the device, a faster clock costs
+LUTs, RTL layers trade LUTs for DSPs, every further kernel is one more layer, and every other choice moves
+the figures a little.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class _Layer:
 
     kernel: str
     work: int
-    backend: str
+    backend: str = "hls"
 
     @property
     def weights(self) -> int:
@@ -44,10 +45,16 @@ class _Layer:
 #: A perceptron of three layers behind a quantiser.
 _LAYERS = (
     _Layer("Thresholding", 784, "rtl"),
-    _Layer("MVAU", 50176, "hls"),
-    _Layer("MVAU", 4096, "hls"),
-    _Layer("MVAU", 640, "hls"),
+    _Layer("MVAU", 50176),
+    _Layer("MVAU", 4096),
+    _Layer("MVAU", 640),
 )
+
+#: What a kernel has to do that the perceptron does not have.
+_FURTHER_WORK = 784
+
+#: Ends the name of every layer.
+_MARK = "simulated"
 
 
 @dataclass(frozen=True)
@@ -55,14 +62,29 @@ class Design:
     """What the steps so far have decided. Passes from step to step inside the model file.
 
     Attributes:
-        parallel: for each layer, how much it does in one cycle: powers of two.
+        budget: cycles that one inference may take; None for no folding.
         backends: kernel -> `hls` or `rtl`, where one was chosen.
+        kernels: those that were chosen anything for.
         flavour: digest of every choice that the formulas do not name.
     """
 
-    parallel: tuple[int, ...] = (1,) * len(_LAYERS)
+    budget: float | None = None
     backends: Mapping[str, str] = field(default_factory=dict)
+    kernels: tuple[str, ...] = ()
     flavour: str = "0" * 64
+
+    @property
+    def layers(self) -> tuple[_Layer, ...]:
+        """The perceptron's, and one for each further kernel."""
+        own = {layer.kernel for layer in _LAYERS}
+        return (*_LAYERS, *(_Layer(name, _FURTHER_WORK) for name in self.kernels if name not in own))
+
+    @property
+    def parallel(self) -> tuple[int, ...]:
+        """For each layer, how much it does in one cycle: powers of two."""
+        if self.budget is None:
+            return (1,) * len(self.layers)
+        return tuple(_parallelism(layer.work, self.budget) for layer in self.layers)
 
     def to_dict(self) -> dict[str, Any]:
         """The record as JSON values."""
@@ -71,14 +93,13 @@ class Design:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Design:
         """The record again, from what `to_dict` gave."""
-        return cls(tuple(data["parallel"]), data["backends"], data["flavour"])
+        return cls(**{**data, "kernels": tuple(data["kernels"])})
 
     def folded(self, target_fps: float | None, clock_ns: float) -> Design:
         """With the least parallelism that reaches `target_fps`, or with all there is."""
         if target_fps is None:
             return self
-        budget = 1e9 / (clock_ns * target_fps)
-        return replace(self, parallel=tuple(_parallelism(layer.work, budget) for layer in _LAYERS))
+        return replace(self, budget=1e9 / (clock_ns * target_fps))
 
     def specialized(self, kernels: Mapping[str, Mapping[str, Any]]) -> Design:
         """With the first backend of each kernel, `{"MVAU": {"backends": ["MVAU_rtl", …]}}`."""
@@ -87,7 +108,8 @@ class Design:
             for kernel, choice in kernels.items()
             if choice.get("backends")
         }
-        return replace(self, backends={**self.backends, **chosen})
+        named = tuple(sorted({*self.kernels, *kernels}))
+        return replace(self, backends={**self.backends, **chosen}, kernels=named)
 
     def flavoured(self, choice: Any) -> Design:
         """With one more choice (a JSON value) that changes the figures a little."""
@@ -108,15 +130,19 @@ def reports(design: Design, clock_ns: float, part: str) -> dict[str, dict[str, A
         clock_ns: the clock period.
         part: the FPGA part.
     """
-    names = _names(design)
+    names, layers, parallels = _names(design), design.layers, design.parallel
     cycles = {
         name: ceil(layer.work / parallel)
-        for name, layer, parallel in zip(names, _LAYERS, design.parallel, strict=True)
+        for name, layer, parallel in zip(names, layers, parallels, strict=True)
     }
-    resources = {name: _resources(design, index, clock_ns, part) for index, name in enumerate(names)}
-    counts = {name: _counts(layer) for name, layer in zip(names, _LAYERS, strict=True)}
+    nudges = _nudges(design)
+    resources = {
+        name: _resources(layer, parallel, design.backends, nudge, clock_ns, part)
+        for name, layer, parallel, nudge in zip(names, layers, parallels, nudges, strict=True)
+    }
+    counts = {name: _counts(layer) for name, layer in zip(names, layers, strict=True)}
     slowest = max(cycles, key=lambda name: cycles[name])
-    path = sum(cycles.values()) + sum(16 + nudge % 48 for nudge in _nudges(design))  # pipelines to fill
+    path = sum(cycles.values()) + sum(16 + nudge % 48 for nudge in nudges)  # pipelines to fill
     performance = {
         "critical_path_cycles": path,
         "max_cycles": cycles[slowest],
@@ -135,22 +161,24 @@ def reports(design: Design, clock_ns: float, part: str) -> dict[str, dict[str, A
 
 
 def _names(design: Design) -> list[str]:
-    """The layers' names as FINN forms them: kernel, backend, number within the two."""
+    """The layers' names as FINN forms them: kernel, backend, number within the two; marked."""
     names: list[str] = []
-    for layer in _LAYERS:
+    for layer in design.layers:
         stem = f"{layer.kernel}_{design.backends.get(layer.kernel, layer.backend)}_"
-        names.append(f"{stem}{sum(name.startswith(stem) for name in names)}")
+        names.append(f"{stem}{sum(name.startswith(stem) for name in names)}_{_MARK}")
     return names
 
 
-def _nudges(design: Design) -> bytes:
+def _nudges(design: Design) -> list[int]:
     """For each layer a number from 0 to 255, as good as random."""
-    return bytes.fromhex(design.flavour)[: len(_LAYERS)]
+    numbers = bytes.fromhex(design.flavour)
+    return [numbers[index % len(numbers)] for index in range(len(design.layers))]
 
 
-def _resources(design: Design, index: int, clock_ns: float, part: str) -> dict[str, float]:
-    layer, parallel = _LAYERS[index], design.parallel[index]
-    rtl = design.backends.get(layer.kernel, layer.backend) == "rtl"
+def _resources(
+    layer: _Layer, parallel: int, backends: Mapping[str, str], nudge: int, clock_ns: float, part: str
+) -> dict[str, float]:
+    rtl = backends.get(layer.kernel, layer.backend) == "rtl"
     words, width = ceil(layer.weights / parallel), parallel * _WEIGHT_BITS
     shallow = words < _SHALLOW_WORDS
     rams = 0 if shallow else max(ceil(words * width / _BRAM_BITS), ceil(width / _BRAM_WIDTH))
@@ -158,11 +186,11 @@ def _resources(design: Design, index: int, clock_ns: float, part: str) -> dict[s
     lut += ceil(words * width / _LUT_BITS) if shallow else 0
     speed = 1 + 1 / clock_ns
     generation = 1.1 if part.lower().startswith("xc7") else 1.0
-    nudge = 1 + 0.08 * _nudges(design)[index] / 255
+    by_choice = 1 + 0.08 * nudge / 255
     return {
         "BRAM_18K": rams,
         "BRAM_efficiency": words * width / (rams * _BRAM_BITS) if rams else 1,
-        "LUT": round(lut * speed * generation * nudge),
+        "LUT": round(lut * speed * generation * by_choice),
         "URAM": 0,
         "URAM_efficiency": 1,
         "DSP": ceil(parallel / 4) if rtl and layer.weights else 0,

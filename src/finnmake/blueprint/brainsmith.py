@@ -60,6 +60,9 @@ _OTHER_RELEASES = (
     "split_large_fifos",
 )
 
+#: Stands for the folder of the blueprint in what Brainsmith reads.
+_OWN_FOLDER = "${BLUEPRINT_DIR}/"
+
 _FINN = "finn"
 
 
@@ -159,7 +162,7 @@ class _Translator:
             elif name in _OTHER_RELEASES and tables.config_field(name) is None:
                 self._note(entry, f"finn_config.{name}", "the installed FINN has no such field")
             else:
-                found[name] = entry
+                found[name] = _beside_the_blueprint(name, entry)
         return found
 
     def _design_space(self, top: dict[str, Item], config: Mapping[str, Item], root: Item) -> None:
@@ -249,6 +252,13 @@ def _check_whole(item: Item, key: str) -> None:
             where=item.key_where,
             cure=_PART_OF_STEPS[key],
         )
+
+
+def _beside_the_blueprint(name: str, item: Item) -> Item:
+    """A path without Brainsmith's name for the blueprint's own folder: paths are relative to it anyway."""
+    if name not in tables.path_fields() or not isinstance(item.value, str):
+        return item
+    return replace(item, value=item.value.removeprefix(_OWN_FOLDER))
 
 
 def _output_stage(item: Item) -> Item:

@@ -11,6 +11,7 @@ TOP = {
     "extends": "A blueprint that this one builds on, relative to this file. Mappings merge key by key, lists "
     "and values replace, null takes a key out. ${NAME} stands for a variable that pyproject.toml lists.",
     "backend": "What makes FPGA outputs of the model; `mock` simulates FINN.",
+    "mock": "What the backend mock does beside simulating: waits and failures, for trying what goes wrong.",
     "output_stage": "How far a build goes.",
     "timeout": "Seconds that one step may take.",
     "design_space": "Everything that the model is to be built with.",
@@ -28,6 +29,12 @@ SPACE = {
     "steps": "`default`, FINN's list for the output stage; a list of steps; or operations on the list of the "
     "blueprint that this one extends.",
     "kernels": "How FINN's hardware layers are implemented: kernel -> backends and attributes.",
+}
+
+#: Keys of `mock`.
+MOCK = {
+    "delay": "Seconds that every step takes.",
+    "failures": "Category of errors -> the part of the configurations, 0 to 1, that fails with it.",
 }
 
 #: Stages of `design_space.transforms`; any other is a named one.
@@ -63,6 +70,8 @@ ENTRIES = {
     "name": "QONNX's or FINN's transform, a plugin, or package.module.Class.",
     "analysis": "A plugin, or package.module.function.",
     "parameters": "Keyword arguments; a list as a value is an axis.",
+    "on_error": "What happens where the transform fails: `fail`, or `passthrough`, which leaves the model as "
+    "it was and warns.",
 }
 
 #: Keys of a kernel.

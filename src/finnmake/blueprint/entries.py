@@ -144,10 +144,29 @@ class EntryReader:
     def _entries_with_parameters(self, item: Item) -> list[Any]:
         named = item.value[self.name_key]
         name = self.context.checked_name(named, self.kind, schema.read_value(named, schema.TEXT))
-        parameters = _parameters(item, self.name_key)
+        reaction = self._reaction(item)
+        parameters = _parameters(item, self.name_key, self._other_keys)
         axes = [self._values(entry) for entry in parameters.values()]
         combinations = (dict(zip(parameters, values, strict=True)) for values in product(*axes))
-        return [{self.name_key: name, "parameters": values} if values else name for values in combinations]
+        return [
+            {self.name_key: name, **({"parameters": values} if values else {}), **reaction}
+            if values or reaction
+            else name
+            for values in combinations
+        ]
+
+    @property
+    def _other_keys(self) -> tuple[str, ...]:
+        """Keys beside name and parameters."""
+        return (schema.ON_ERROR,) if self.kind == "transform" else ()
+
+    def _reaction(self, item: Item) -> dict[str, str]:
+        """What happens where the transform fails, if that is not the default. Raises BlueprintError."""
+        said = item.value.get(schema.ON_ERROR) if self.kind == "transform" else None
+        if said is None or said.value is None:
+            return {}
+        reaction: str = schema.read_value(said, schema.REACTION)
+        return {} if reaction == schema.FAIL else {schema.ON_ERROR: reaction}
 
     def _values(self, item: Item) -> tuple[Any, ...]:
         """The values of a parameter: those of a list, or the one. Raises BlueprintError."""
@@ -166,15 +185,14 @@ def _is_nothing(item: Item) -> bool:
     return item.value is None or item.value == OPTIONAL
 
 
-def _parameters(item: Item, name_key: str) -> Mapping[str, Item]:
+def _parameters(item: Item, name_key: str, other_keys: Sequence[str]) -> Mapping[str, Item]:
     """The keyword arguments of an entry; those of a step may also stand beside its name."""
-    entries = dict(item.value)
-    del entries[name_key]
+    entries = {key: entry for key, entry in item.value.items() if key not in (name_key, *other_keys)}
     below = entries.pop("parameters", None)
     parameters = {} if below is None else dict(schema.read_mapping(below))
     for key, entry in entries.items():
         if name_key != "step":
-            raise schema.unknown_key(entry, key, (name_key, "parameters"))
+            raise schema.unknown_key(entry, key, (name_key, "parameters", *other_keys))
         if key in parameters:
             raise BlueprintError(
                 f"the parameter {key!r} is given twice", where=entry.key_where, cure="Keep one of the two."

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from finnmake.blueprint import descriptions, tables
+from finnmake.blueprint import descriptions, schema, tables
 from finnmake.blueprint.json_parts import Schema, described, mapping, one_of, reference
 
 #: Any name but "~", which is nothing. Known names are suggestions: plugins have more.
 _NAME: Schema = {"type": "string", "minLength": 1, "pattern": "^(?!~$)"}
 
 _NOTHING: Schema = {"enum": [None, "~"]}
+
+#: A transform's key beside name and parameters.
+_REACTION: Schema = {schema.ON_ERROR: {"enum": [*schema.REACTION.choices, None]}}
 
 #: A step's name, or a branch as it is written.
 _TARGET = one_of(_NAME, {"type": "array", "minItems": 1})
@@ -31,7 +34,7 @@ def entry_definitions() -> Schema:
         "transform_name": _name(tables.transform_names()),
         "analysis_name": _name(()),
         **_places("step", step),
-        **_places("transform", one_of(reference("transform_name"), _with_parameters("name"))),
+        **_places("transform", one_of(reference("transform_name"), _with_parameters("name", _REACTION))),
         **_places("analysis", one_of(reference("analysis_name"), _with_parameters("name"))),
         "step_item": one_of(reference("step_place"), *_operations()),
         "inserted": one_of(reference("step_place"), {"type": "array", "items": reference("step_place")}),
@@ -43,8 +46,8 @@ def _name(known: Iterable[str]) -> Schema:
     return one_of({"enum": suggestions}, _NAME) if suggestions else _NAME
 
 
-def _with_parameters(key: str) -> Schema:
-    properties = {key: _NAME, "parameters": {"type": ["object", "null"]}}
+def _with_parameters(key: str, others: Schema | None = None) -> Schema:
+    properties = {key: _NAME, "parameters": {"type": ["object", "null"]}, **(others or {})}
     if key == "step":
         properties["step"] = reference("step_name")
     return mapping(described(properties, descriptions.ENTRIES), (key,))

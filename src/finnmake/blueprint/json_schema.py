@@ -28,6 +28,7 @@ from finnmake.blueprint.json_parts import (
 )
 from finnmake.blueprint.space import MAX_COMBINATIONS
 from finnmake.blueprint.tables import FieldType
+from finnmake.error_patterns import CATEGORIES
 
 #: In the project.
 SCHEMA_FILE = Path(__file__).parents[3] / "docs" / "blueprint.schema.json"
@@ -103,9 +104,10 @@ def _top() -> Schema:
         "description": or_null(_value(schema.TEXT)),
         "model": or_null({"type": "string"}),
         "extends": or_null({"type": "string"}),
-        "backend": or_null({"enum": list(schema.BACKENDS), "default": "finn"}),
+        "backend": _backend(),
         "output_stage": or_null(_value(schema.OUTPUT_STAGE)),
         "timeout": or_null({**_bounded("timeout", schema.SECONDS), "default": schema.DEFAULT_TIMEOUT}),
+        "mock": or_null(_mock()),
         "design_space": or_null(_design_space()),
         "constraints": {
             "allOf": [reference("expressions")],
@@ -115,6 +117,21 @@ def _top() -> Schema:
         "limits": {"allOf": [reference("expressions")], "examples": [["lut_utilization <= 0.7"]]},
         "search": or_null(_search()),
     }
+
+
+def _backend() -> Schema:
+    """Any name: it may be of an installed package."""
+    own = [*schema.BACKEND_STAGES, *schema.BACKEND_ALIASES]
+    return {"type": ["string", "null"], "examples": own, "default": "finn"}
+
+
+def _mock() -> Schema:
+    rate = or_null(_bounded("failures", FieldType("float")))
+    parts = {
+        "delay": or_null({**_bounded("delay", FieldType("float")), "default": 0}),
+        "failures": or_null(mapping(described(dict.fromkeys(schema.MOCK_FAILURES, rate), CATEGORIES))),
+    }
+    return mapping(described(parts, descriptions.MOCK))
 
 
 def _objectives() -> Schema:
@@ -192,7 +209,8 @@ def _bounded(name: str, kind: FieldType) -> Schema:
     bound = schema.BOUNDS.get(name)
     if bound is None:
         return _value(kind)
-    return {**_value(kind), "exclusiveMinimum" if bound.open else "minimum": bound.least}
+    most = {} if bound.most is None else {"maximum": bound.most}
+    return {**_value(kind), "exclusiveMinimum" if bound.open else "minimum": bound.least, **most}
 
 
 def _value(kind: FieldType) -> Schema:

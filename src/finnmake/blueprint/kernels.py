@@ -7,7 +7,7 @@ from itertools import product
 from math import prod
 from typing import Any
 
-from finnmake.blueprint import schema, tables
+from finnmake.blueprint import brainsmith_steps, schema, tables
 from finnmake.blueprint.context import Context, refuse_many
 from finnmake.blueprint.document import Item
 from finnmake.blueprint.fields import is_axis
@@ -54,7 +54,8 @@ def check_read(item: Item, kernels: Sequence[Slot], steps: Sequence[Slot], conte
     """
     said = any(option["backends"] or option["attributes"] for slot in kernels for option in slot.options)
     names = {entry_name(entry) for slot in steps for option in slot.options for entry in option}
-    if said and all(context.known.find("step", name) != tables.SPECIALIZE_STEP for name in names):
+    readers = (tables.SPECIALIZE_STEP, brainsmith_steps.SPECIALIZE_STEP)
+    if said and all(context.known.find("step", name) not in readers for name in names):
         step = tables.SPECIALIZE_STEP.rpartition(":")[2]
         raise BlueprintError(
             f"nothing would read the kernels: {step} stands nowhere among the steps",

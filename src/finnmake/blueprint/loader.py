@@ -6,9 +6,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from finnmake.blueprint import brainsmith, schema
+from finnmake.blueprint.brainsmith_steps import names_for
 from finnmake.blueprint.context import Context
 from finnmake.blueprint.document import Item, keyed
 from finnmake.blueprint.entries import EntryReader
@@ -16,15 +17,17 @@ from finnmake.blueprint.expressions import Expression
 from finnmake.blueprint.fields import read_config
 from finnmake.blueprint.inherit import Chain, lines, read_chain
 from finnmake.blueprint.kernels import check_read, read_kernels
-from finnmake.blueprint.names import NameCatalog, PartTable
+from finnmake.blueprint.names import BackendCatalog, NameCatalog, PartTable
 from finnmake.blueprint.operations import resolve_steps
+from finnmake.blueprint.own_backends import OwnBackends
 from finnmake.blueprint.paths import BlueprintPaths, resolve_blueprint
 from finnmake.blueprint.search import read_expressions, read_objectives, read_search
+from finnmake.blueprint.simulation import read_mock
 from finnmake.blueprint.slots import FIELD, KERNEL, STEP, HWCompilerSpace, Slot
 from finnmake.blueprint.space import DesignSpace, SearchConfig
 from finnmake.blueprint.stages import all_stages, check_places, read_stages, read_transforms
 from finnmake.blueprint.tables import FieldType
-from finnmake.errors import BlueprintError, Location
+from finnmake.errors import BlueprintError, FinnmakeError, Location
 from finnmake.records import OutputStage
 
 if TYPE_CHECKING:
@@ -44,7 +47,7 @@ def forge(
     *,
     known: NameCatalog,
     known_parts: PartTable | None = None,
-    backends: Collection[str] = schema.BACKENDS,
+    backends: BackendCatalog | None = None,
     model: str | Path | None = None,
     variables: Collection[str] = (),
     read_model: Callable[[Path], ModelInfo] | None = None,
@@ -56,7 +59,7 @@ def forge(
         project: the project's folder.
         known: names of steps, transforms and analyses.
         known_parts: FPGA parts; `None` lets every part pass.
-        backends: those that can be asked for.
+        backends: those that can be asked for; `None` for finnmake's own.
         model: takes the place of the blueprint's own; relative to the project.
         variables: environment variables that `extends` may use.
         read_model: reads a model's information from its file, when it is asked for.
@@ -65,7 +68,9 @@ def forge(
         BlueprintError: the file cannot be read or something in it is wrong; BlueprintErrors for several.
     """
     paths = BlueprintPaths.of(blueprint, project)
-    files, notes = brainsmith.translated(read_chain(paths, variables), known)
+    files = read_chain(paths, variables)
+    known = names_for(files, known)
+    files, notes = brainsmith.translated(files, known)
     context = Context(files.paths, known, known_parts)
     return _Forge(context, files, backends, model, notes, read_model).space()
 
@@ -77,7 +82,7 @@ class _Forge:
         self,
         context: Context,
         files: Chain,
-        backends: Collection[str],
+        backends: BackendCatalog | None,
         model: str | Path | None,
         notes: Sequence[str],
         read_model: Callable[[Path], ModelInfo] | None,
@@ -85,7 +90,7 @@ class _Forge:
         self._context = context
         self._problems = context.problems
         self._files = files
-        self._backends = FieldType("enum", choices=tuple(backends))
+        self._backends = backends or OwnBackends()
         self._model = model
         self._notes = notes
         self._read_model = read_model
@@ -100,6 +105,8 @@ class _Forge:
         stage = self._read(top, "output_stage", _read_stage, OutputStage.ESTIMATES.value)
         backend = self._read(top, "backend", self._read_backend, "finn")
         self._check_reach(top, backend, stage)
+        nothing: dict[str, Any] = {}
+        mock = self._read(top, "mock", partial(read_mock, problems=self._problems), nothing)
         compiler = self._compiler_space(top, stage)
         model_path = self._model_path(top)
         space = DesignSpace(
@@ -123,6 +130,7 @@ class _Forge:
             global_config={
                 "output_stage": stage,
                 "timeout_seconds": self._read(top, "timeout", _read_timeout, schema.DEFAULT_TIMEOUT),
+                **({"mock": mock} if mock else {}),
             },
             notes=tuple(self._notes),
             lines=dict(chain(*map(lines, self._files.steps()), lines(self._root))),
@@ -138,6 +146,7 @@ class _Forge:
             ("", schema.TOP_KEYS),
             ("design_space", schema.SPACE_KEYS),
             ("search", schema.SEARCH_KEYS),
+            ("mock", schema.MOCK_KEYS),
         ]
         for section, keys in sections:
             item = root.value.get(section) if section else root
@@ -192,18 +201,22 @@ class _Forge:
         return self._context.paths.file(text, item.where)
 
     def _read_backend(self, item: Item) -> str:
-        name: str = schema.read_value(item, self._backends)
-        return name
+        """The backend's own name. Raises BlueprintError."""
+        name: str = schema.read_value(item, schema.TEXT)
+        try:
+            return self._backends.find(name)[0]
+        except FinnmakeError as error:
+            raise BlueprintError(error.message, where=item.where, cure=error.cure) from error
 
     def _check_reach(self, top: Mapping[str, Item], backend: str, stage: str) -> None:
         """Note an output stage that the backend does not reach."""
-        reached = schema.BACKEND_STAGES.get(backend)
-        if reached is None or stage in reached:
+        reached = self._backends.find(backend)[1]
+        if stage in reached:
             return
         with self._problems.collecting():
             raise BlueprintError(
                 f"the backend {backend} does not go as far as {stage}",
-                where=top["output_stage"].where,
+                where=top["output_stage" if "output_stage" in top else "backend"].where,
                 cure=f"It reaches {', '.join(reached)}.",
             )
 

@@ -31,6 +31,13 @@ class PartTable(Protocol):
         """What `part` may have been meant to be, best first."""
 
 
+class BackendCatalog(Protocol):
+    """Who knows the backends; `finnmake.backends.BackendTable` is one."""
+
+    def find(self, name: str) -> tuple[str, tuple[str, ...]]:
+        """The backend's own name, and the output stages that it reaches. Raises FinnmakeError."""
+
+
 def nearest(name: str, known: Iterable[str], limit: int = 3) -> list[str]:
     """The names most like `name`, best first; upper and lower case count as alike."""
     from difflib import get_close_matches  # only errors need it

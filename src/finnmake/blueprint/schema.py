@@ -27,6 +27,7 @@ TOP_KEYS = (
     "backend",
     "output_stage",
     "timeout",
+    "mock",
     "design_space",
     "constraints",
     "objectives",
@@ -46,9 +47,29 @@ SEARCH_KEYS = (
 )
 RANGE_KEYS = ("from", "to", "step", "factor")
 KERNEL_KEYS = ("choose", "priority", "attributes")
+MOCK_KEYS = ("delay", "failures")
 
 #: Stages of `design_space.transforms` that always are -> kind of their entries; others hold transforms.
 STAGES = {"pre_proc": "transform", "post_proc": "analysis"}
+
+#: The key that says what happens where a transform fails, and its values: the default first.
+ON_ERROR = "on_error"
+FAIL, PASSTHROUGH = "fail", "passthrough"
+
+#: What a build of the backend `mock` can be made to fail with: categories of errors.
+MOCK_FAILURES = (
+    "model_load",
+    "preprocessing",
+    "transform",
+    "kernel",
+    "synthesis",
+    "timing",
+    "resource",
+    "memory",
+    "environment",
+    "config",
+    "unknown",
+)
 
 #: Operations on a list of steps -> the key of what they put there, if any.
 OPERATIONS = {
@@ -80,14 +101,15 @@ METRICS = (
 #: What is aimed for where the blueprint does not say.
 DEFAULT_OBJECTIVES = (("throughput", "max"), ("lut_utilization", "min"))
 
-#: Backends that this version can run.
-BACKENDS = ("finn", "mock")
-
-#: Backend -> how far it goes.
+#: Backend of finnmake's own -> how far it goes. Installed packages bring more.
 BACKEND_STAGES = {
     "finn": tuple(stage.value for stage in OutputStage),
+    "brainsmith": ("ESTIMATES", "STITCHED_IP", "BITFILE"),
     "mock": ("ESTIMATES", "DATAFLOW_GRAPH", "RTL"),
 }
+
+#: Other names of theirs.
+BACKEND_ALIASES = {"legacy_finn": "finn", "future_brainsmith": "brainsmith"}
 
 #: Seconds that one step may take, where the blueprint does not say.
 DEFAULT_TIMEOUT = 3600
@@ -95,6 +117,7 @@ DEFAULT_TIMEOUT = 3600
 TEXT = FieldType("str")
 SECONDS = FieldType("int")
 OUTPUT_STAGE = FieldType("enum", choices=tuple(stage.value for stage in OutputStage))
+REACTION = FieldType("enum", choices=(FAIL, PASSTHROUGH))
 
 #: Output stage -> FINN's list of steps that `steps: default` means, and the last of them (empty for all).
 DEFAULT_STEPS = {
@@ -129,18 +152,21 @@ NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 @dataclass(frozen=True)
 class Bound:
-    """The least value of a number; `open` where it must be above it."""
+    """The least value of a number; `open` where it must be above it; and the greatest, if there is one."""
 
     least: float
     open: bool = False
+    most: float | None = None
 
     def holds(self, value: float) -> bool:
         """Whether the value is allowed."""
-        return value > self.least if self.open else value >= self.least
+        above = value > self.least if self.open else value >= self.least
+        return above and (self.most is None or value <= self.most)
 
     def __str__(self) -> str:
         """For messages, after `It must be`."""
-        return f"{'above' if self.open else 'at least'} {self.least:g}"
+        least = f"{'above' if self.open else 'at least'} {self.least:g}"
+        return least if self.most is None else f"{least} and at most {self.most:g}"
 
 
 #: Where FINN would divide by zero or loop without an end, long after the start.
@@ -153,6 +179,8 @@ BOUNDS = {
     "seed": Bound(0),
     "max_builds": Bound(1),
     "max_combinations": Bound(1),
+    "delay": Bound(0, most=86_400),
+    "failures": Bound(0, most=1),
 }
 
 

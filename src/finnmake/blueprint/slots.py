@@ -19,8 +19,8 @@ class Slot:
         kind: `field`, `transform`, `step` or `kernel`.
         name: the field, the stage of a transform, the kernel; empty for a step.
         options: of a field its values; of a transform or step sequences of entries, each a name,
-            `{name, parameters}` or `{step, parameters}`, an empty one for none; of a kernel
-            `{"backends": […], "attributes": {…}}`.
+            `{name, parameters}` (of a transform with `on_error`) or `{step, parameters}`, an empty one for
+            none; of a kernel `{"backends": […], "attributes": {…}}`.
         key: where the blueprint says it, e.g. `design_space.steps[3]`.
     """
 

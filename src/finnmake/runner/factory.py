@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from finnmake.backends import Backend, find_backend
+from finnmake.backends import AUTO, Backend, find_backend
 from finnmake.engine.realize import Engine, Listener
-from finnmake.runner.build import BuildRunner
+from finnmake.errors import BlueprintError
+from finnmake.runner.build import BuildRunner, Pages
 from finnmake.runner.flow import Names
 
 
 @dataclass(frozen=True)
 class BuildRunnerFactory:
-    """Makes build runners of one backend."""
+    """Makes build runners of one backend.
 
-    backend: Backend
+    Attributes:
+        backend: None for the one that a design space names.
+    """
+
+    backend: Backend | None
+
+    def on(self, named: str) -> BuildRunnerFactory:
+        """The factory for a design space that names this backend. Raises BlueprintError, PluginError."""
+        return self if self.backend is not None else BuildRunnerFactory(find_backend(named))
 
     def __call__(
         self,
         engine: Engine,
         project: Path,
         names: Names,
-        render: Callable[[Path], str],
+        pages: Pages,
         listener: Listener,
     ) -> BuildRunner:
         """The build runner.
@@ -32,12 +40,24 @@ class BuildRunnerFactory:
             engine: on a pool of workers with this backend's adapter.
             project: the project's folder.
             names: where the names in a blueprint lead.
-            render: gives the report page of a finished build's folder.
+            pages: makes the pages that a build leaves.
             listener: told of each step.
+
+        Raises BlueprintError for `auto` without a design space.
         """
-        return BuildRunner(self.backend, engine, project, names, render, listener)
+        if self.backend is None:
+            raise BlueprintError(
+                f"the backend {AUTO} is known only with a design space",
+                cure="Take the factory for it: factory.on(space.backend).",
+            )
+        return BuildRunner(self.backend, engine, project, names, pages, listener)
 
 
 def create_build_runner_factory(backend: str) -> BuildRunnerFactory:
-    """The factory for a backend by its name. Raises BlueprintError, which lists those that exist."""
-    return BuildRunnerFactory(find_backend(backend))
+    """The factory for a backend by its name, an alias of it, or `auto`: the one that the design space names.
+
+    Raises:
+        BlueprintError: there is none; lists those that exist.
+        PluginError: it belongs to a package and cannot be loaded; names the package.
+    """
+    return BuildRunnerFactory(None if backend == AUTO else find_backend(backend))

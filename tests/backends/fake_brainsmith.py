@@ -1,0 +1,179 @@
+"""Stands for Brainsmith 0.1, which cannot be installed here: a test puts this file into an environment as
+`brainsmith/__init__.py`.
+
+It takes a blueprint by Brainsmith's rules (microsoft/Brainsmith, brainsmith/dse/config.py and
+brainsmith/dse/_parser/) and leaves files where `brainsmith/dse/runner.py` and FINN leave them. It builds
+nothing: the model goes through with one entry more in its metadata, and the reports are a made-up network's,
+in FINN's shapes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import yaml
+
+#: The last blueprint that was taken, for tests in one process.
+TAKEN: list[dict[str, Any]] = []
+
+#: Brainsmith's own steps, and FINN's as they are registered there: without `step_`.
+KNOWN_STEPS = frozenset(
+    (
+        "apply_folding_config",
+        "bert_cleanup",
+        "build_dataflow_graph",
+        "build_hw_graph",
+        "cleanup",
+        "convert_to_hw",
+        "create_dataflow_partition",
+        "create_stitched_ip",
+        "generate_estimate_reports",
+        "hw_codegen",
+        "hw_ipgen",
+        "minimize_bit_width",
+        "minimize_bit_width_initial",
+        "qonnx_to_finn",
+        "set_fifo_depths",
+        "specialize_layers",
+        "streamline",
+        "target_fps_parallelization",
+        "tidy_up",
+    )
+)
+
+
+class SegmentStatus(Enum):
+    """brainsmith/dse/types.py."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+@dataclass
+class SegmentResult:
+    """brainsmith/dse/types.py."""
+
+    segment_id: str
+    status: SegmentStatus
+    output_model: Path | None = None
+    output_dir: Path | None = None
+    error: str | None = None
+
+
+@dataclass
+class TreeExecutionResult:
+    """brainsmith/dse/types.py."""
+
+    segment_results: dict[str, SegmentResult]
+    total_time: float
+
+
+class ExecutionError(Exception):
+    """brainsmith/dse/types.py."""
+
+
+def parse(path: Path) -> dict[str, Any]:
+    """The blueprint with its variables replaced. Raises KeyError or ValueError where Brainsmith would."""
+    raw = yaml.safe_load(path.read_text()) or {}
+    data = _expanded(raw, {**os.environ, "BLUEPRINT_DIR": str(path.parent.absolute())})
+    if float(data["clock_ns"]) <= 0:
+        raise ValueError(f"clock_ns must be positive, got {data['clock_ns']}")
+    output = data.get("output", "estimates")
+    if output not in ("estimates", "rtl", "bitfile"):
+        raise ValueError(f"Invalid output {output!r}")
+    if output != "estimates" and not data.get("board"):
+        raise ValueError(f"{output} requires board specification")
+    if not isinstance(data.get("finn_config", {}), dict):
+        raise ValueError("finn_config must be a mapping")
+    space = data["design_space"]
+    for kernel in space["kernels"]:
+        _check_kernel(kernel)
+    for step in space["steps"]:
+        _check_step(step)
+    return data
+
+
+def _expanded(value: Any, variables: dict[str, str]) -> Any:
+    if isinstance(value, str):
+        return Template(value).safe_substitute(variables)
+    if isinstance(value, dict):
+        return {key: _expanded(each, variables) for key, each in value.items()}
+    return [_expanded(each, variables) for each in value] if isinstance(value, list) else value
+
+
+def _check_kernel(kernel: Any) -> None:
+    if isinstance(kernel, str):
+        return
+    if not isinstance(kernel, dict) or len(kernel) != 1:
+        raise ValueError(f"Kernel spec must be a string or a dict of one key: {kernel}")
+    ((name, backends),) = kernel.items()
+    if not isinstance(backends, list) or not backends or not all(isinstance(each, str) for each in backends):
+        raise ValueError(f"Backend specification for {name!r} must be a list of names")
+    wrong = [each for each in backends if not each.rpartition(":")[2].startswith(f"{name}_")]
+    if wrong:
+        raise ValueError(f"Backend {wrong[0]!r} does not implement {name!r}")
+
+
+def _check_step(step: Any) -> None:
+    if isinstance(step, list):
+        for each in step:
+            if each is not None and not isinstance(each, str):
+                raise ValueError(f"Branch option must be string, got {each}")
+    elif isinstance(step, str) and step.rpartition(":")[2] not in KNOWN_STEPS:
+        raise ValueError(f"Step {step!r} not found.")
+    elif not isinstance(step, str):
+        raise ValueError(f"Invalid step specification: {step}")
+
+
+def explore_design_space(
+    model_path: str, blueprint_path: str, output_dir: str | None = None, verbosity: str = "normal"
+) -> TreeExecutionResult:
+    """What brainsmith/dse/api.py promises, of one segment. Raises ExecutionError for `target_fps: 13`."""
+    data = parse(Path(blueprint_path))
+    TAKEN.append(data)
+    folder = Path(str(output_dir)) / "root"
+    (folder / "report").mkdir(parents=True)
+    model = Path(model_path).read_bytes()
+    (folder / "input.onnx").write_bytes(model)
+    if data["finn_config"].get("target_fps") == 13:
+        words = "Unable to find /tools/settings64.sh\n"
+        (folder / "build_dataflow.log").write_text(words)
+        raise ExecutionError("DSE failed: No successful builds\n  Failed: 1")
+    for name, report in _reports(data).items():
+        (folder / "report" / name).write_text(json.dumps(report))
+    (folder / "build_dataflow.log").write_text("built\n")
+    (folder / "time_per_step.json").write_text('{"tidy_up": 1}')
+    (folder / "intermediate_models").mkdir()
+    (folder / "intermediate_models" / "tidy_up.onnx").write_bytes(model)
+    key, value = b"brainsmith", data["output"].encode()
+    entry = b"\x0a%c%s\x12%c%s" % (len(key), key, len(value), value)
+    (folder / "output.onnx").write_bytes(model + b"\x72%c%s" % (len(entry), entry))  # metadata_props
+    done = SegmentResult("root", SegmentStatus.COMPLETED, folder / "output.onnx", folder)
+    return TreeExecutionResult({"root": done}, 1.0)
+
+
+def _reports(data: dict[str, Any]) -> dict[str, Any]:
+    """What `step_generate_estimate_reports` of FINN leaves of a network of one layer."""
+    clock_ns, name = float(data["clock_ns"]), "MVAU_hls_0"
+    counts = {"BRAM_18K": 2, "BRAM_efficiency": 0.5, "LUT": 1234, "URAM": 0, "URAM_efficiency": 1, "DSP": 4}
+    return {
+        "estimate_layer_cycles.json": {name: 1000},
+        "estimate_layer_resources.json": {
+            name: counts,
+            "total": {"BRAM_18K": 2, "LUT": 1234, "URAM": 0, "DSP": 4},
+        },
+        "estimate_network_performance.json": {
+            "critical_path_cycles": 2000,
+            "max_cycles": 1000,
+            "max_cycles_node_name": name,
+            "estimated_throughput_fps": 1e9 / (clock_ns * 1000),
+            "estimated_latency_ns": 2000 * clock_ns,
+        },
+        "op_and_param_counts.json": {name: {"op_mac_2bx2b": 9}, "total": {"op_mac_2bx2b": 9}},
+    }
