@@ -13,7 +13,10 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -23,7 +26,7 @@ _PARTS = ("dodo.py", "pyproject.toml", "blueprints", "models", "plugins", "templ
 _STEP_LINE = re.compile(r"^(\w+:\S+) +(\S+) +\d+\.\d\d s(?: \(simulated\))?$")
 
 #: Files of a configuration that hold times or tell how its last run went.
-TIMED = ("build.log", "result.json")
+TIMED = ("build.log", "failure.html", "result.json")
 
 #: `report/estimate_…` as FINN names it, for the estimate flow.
 REPORTS = {
@@ -64,11 +67,13 @@ class Project:
         root: the project's folder.
         store: `FINNMAKE_STORE` of its runs.
         extra: further environment variables.
+        python: the Python of the environment in which it is built.
     """
 
     root: Path
     store: Path
     extra: dict[str, str] = field(default_factory=dict)
+    python: str = sys.executable
 
     @classmethod
     def clone(cls, root: Path, store: Path) -> Project:
@@ -91,10 +96,18 @@ class Project:
         kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
         return {**kept, "HOME": str(self.root), "FINNMAKE_STORE": str(self.store), **self.extra}
 
+    def enter(self, monkeypatch: pytest.MonkeyPatch, folder: Path | None = None) -> None:
+        """Put this process where a program of the user's would be: its folder and variables."""
+        for name in os.environ.keys() - self.environment.keys() - {"PYTEST_CURRENT_TEST"}:
+            monkeypatch.delenv(name)
+        for name, value in self.environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.chdir(folder or self.root)
+
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """The command line, running in a process group of its own."""
         return subprocess.Popen(
-            [sys.executable, "-m", "finnmake", *arguments],
+            [self.python, "-m", "finnmake", *arguments],
             cwd=self.root,
             env=self.environment,
             stdin=subprocess.DEVNULL,

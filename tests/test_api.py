@@ -37,11 +37,9 @@ BRANCH: Sequence[Any] = ["step_tidy_up", ["step_streamline", "step_convert_to_hw
 @pytest.fixture
 def here(empty_project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Project:
     """A project whose store this process uses; the current folder is another one."""
-    monkeypatch.setenv("FINNMAKE_STORE", str(empty_project.store))
-    monkeypatch.delenv("FINNMAKE_RUNTIME", raising=False)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    monkeypatch.chdir(elsewhere)
+    empty_project.enter(monkeypatch, elsewhere)
     return empty_project
 
 

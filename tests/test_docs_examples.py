@@ -1,7 +1,8 @@
-"""README.md and docs/exploration.md: their Python runs, their tables name what there is and nothing else."""
+"""README.md and the pages with Python: examples run, tables name what there is and nothing else."""
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import json
 import re
@@ -11,14 +12,16 @@ from pathlib import Path
 
 import pytest
 
+import finnmake
 from finnmake.exploration import hooks
 from finnmake.exploration.axes import FIRST_COLUMNS, LAST_COLUMNS
-from finnmake.records import BuildStatus
+from finnmake.records import BuildMetrics, BuildResult, BuildStatus
 from finnmake.tasks.explore import Explore
 from tests.projects import REPOSITORY, Project
 
 README = REPOSITORY / "README.md"
 PAGE = REPOSITORY / "docs/exploration.md"
+API_PAGE = REPOSITORY / "docs/python-api.md"
 
 
 def scripts(page: Path) -> list[str]:
@@ -26,12 +29,12 @@ def scripts(page: Path) -> list[str]:
     return re.findall(r"^```python\n(.*?)^```$", page.read_text(), flags=re.DOTALL | re.MULTILINE)
 
 
-SCRIPTS = [(page.name, script) for page in (README, PAGE) for script in scripts(page)]
+SCRIPTS = [(page.name, script) for page in (README, API_PAGE) for script in scripts(page)]
 
 
-def first_cells(head: str) -> list[str]:
+def first_cells(head: str, page: Path = PAGE) -> list[str]:
     """What stands in backquotes in the first column of the table that starts with this line."""
-    _, _, rest = PAGE.read_text().partition(f"{head}\n")
+    _, _, rest = page.read_text().partition(f"{head}\n")
     table, _, _ = rest.partition("\n\n")
     assert table, f"there is no table {head}"
     return [name for line in table.splitlines() for name in re.findall(r"`([^`]+)`", line.split(" | ")[0])]
@@ -55,7 +58,7 @@ def simulated(tmp_path: Path) -> Project:
 
 
 def test_both_pages_have_a_script() -> None:
-    assert {name for name, _ in SCRIPTS} == {README.name, PAGE.name}
+    assert {name for name, _ in SCRIPTS} == {README.name, API_PAGE.name}
 
 
 @pytest.mark.parametrize(("page", "script"), SCRIPTS, ids=[name for name, _ in SCRIPTS])
@@ -71,8 +74,9 @@ def test_the_script_runs(simulated: Project, page: str, script: str) -> None:
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
-    assert "36 of 36 built" in done.stdout
-    assert "results: builds/digits_explore/exploration/" in done.stdout
+    if "explore(" in script:
+        assert "36 of 36 built" in done.stdout
+        assert "results: builds/digits_explore/exploration/" in done.stdout
     last = done.stdout.rpartition("results:")[2]
     assert re.search(r"config_\d{3}", last), f"{page} prints no configuration"
 
@@ -100,4 +104,15 @@ def test_the_table_of_hook_methods_has_them_all_with_their_arguments() -> None:
         for name, method in vars(hooks.ExplorationHook).items()
         if not name.startswith("_")
     }
-    assert set(first_cells("| method | when |")) == methods
+    assert set(first_cells("| method | when |", API_PAGE)) == methods
+
+
+def test_the_table_of_public_names_has_them_all() -> None:
+    assert sorted(first_cells("| name | what |", API_PAGE)) == sorted(finnmake.__all__)
+
+
+@pytest.mark.parametrize("record", [BuildResult, BuildMetrics])
+def test_the_tables_of_records_have_all_their_fields(record: type[BuildResult | BuildMetrics]) -> None:
+    unit = "unit |" if record is BuildMetrics else "|"
+    named = first_cells(f"| `{record.__name__}` | {unit}", API_PAGE)
+    assert sorted(named) == sorted(each.name for each in dataclasses.fields(record))

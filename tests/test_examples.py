@@ -28,6 +28,7 @@ COUNTS = {
     "digits_cnn": (4, 4),
     "digits_cnn_sample": (18_432, 18_432),
     "digits_explore": (288, 138),
+    "digits_float": (4, 4),
 }
 
 _validate = fastjsonschema.compile(json_schema())

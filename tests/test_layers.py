@@ -11,8 +11,10 @@ PACKAGE = Path(__file__).parent.parent / "src" / "finnmake"
 
 #: Ground floor first. A layer imports itself and those before it.
 LAYERS = (
+    "checked",
     "records",
     "errors",
+    "error_patterns",
     "hashing",
     "settings",
     "blueprint",

@@ -6,33 +6,57 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from finnmake.api import explore, forge
+    from finnmake.api import BuildRunner, explore, forge
+    from finnmake.exploration.configs import find_config, iter_configs
     from finnmake.exploration.hooks import CachingHook, ExplorationHook, LoggingHook
     from finnmake.exploration.mlflow_hook import MLflowHook
     from finnmake.exploration.results import ExplorationResult
+    from finnmake.exploration.variants import variant
+    from finnmake.records import BuildConfig, BuildMetrics, BuildResult, BuildStatus, OutputStage
     from finnmake.runner.factory import create_build_runner_factory
+    from finnmake.runner.interface import BuildRunnerInterface
 
 __all__ = [
+    "BuildConfig",
+    "BuildMetrics",
+    "BuildResult",
+    "BuildRunner",
+    "BuildRunnerInterface",
+    "BuildStatus",
     "CachingHook",
     "ExplorationHook",
     "ExplorationResult",
     "LoggingHook",
     "MLflowHook",
+    "OutputStage",
     "create_build_runner_factory",
     "explore",
+    "find_config",
     "forge",
+    "iter_configs",
+    "variant",
 ]
 
 #: Name -> where it is; imported when first asked for, as `import finnmake` is part of every null build.
 _HOMES = {
+    "BuildConfig": "records",
+    "BuildMetrics": "records",
+    "BuildResult": "records",
+    "BuildRunner": "api",
+    "BuildRunnerInterface": "runner.interface",
+    "BuildStatus": "records",
     "CachingHook": "exploration.hooks",
     "ExplorationHook": "exploration.hooks",
     "ExplorationResult": "exploration.results",
     "LoggingHook": "exploration.hooks",
     "MLflowHook": "exploration.mlflow_hook",
+    "OutputStage": "records",
     "create_build_runner_factory": "runner.factory",
     "explore": "api",
+    "find_config": "exploration.configs",
     "forge": "api",
+    "iter_configs": "exploration.configs",
+    "variant": "exploration.variants",
 }
 
 

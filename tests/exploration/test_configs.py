@@ -11,11 +11,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from finnmake.blueprint import schema
 from finnmake.blueprint.expressions import Expression
-from finnmake.blueprint.slots import HWCompilerSpace
+from finnmake.blueprint.slots import HWCompilerSpace, entry_name
 from finnmake.blueprint.space import DesignSpace
+from finnmake.blueprint.tables import config_field
 from finnmake.errors import BlueprintError, Location
-from finnmake.exploration.configs import allowed_positions, config_at, config_ids, find_config, iter_configs
+from finnmake.exploration.configs import (
+    allowed_positions,
+    config_at,
+    config_ids,
+    find_config,
+    generated_outputs,
+    iter_configs,
+)
 from finnmake.hashing import canonical_json
 from tests.exploration.spaces import CLOCKS, fields, kernel, random_spaces, small, space_of, steps, transforms
 
@@ -62,6 +71,28 @@ def test_a_configuration_holds_all_that_a_build_needs() -> None:
 def test_the_outputs_follow_from_the_stage(stage: str, generated: list[str]) -> None:
     config = config_at(small(global_config={"output_stage": stage}), 0)
     assert config.config_flags["generate_outputs"] == generated
+
+
+@pytest.mark.parametrize(
+    ("stage", "more"),
+    [("RTL", []), ("STITCHED_IP", ["rtlsim_performance", "out_of_context_synth"])],
+)
+def test_a_listed_step_gets_the_output_that_it_does_its_work_for(stage: str, more: list[str]) -> None:
+    steps = [
+        "step_create_stitched_ip",
+        "step_measure_rtlsim_performance",
+        "step_out_of_context_synthesis",
+        {"step": "step_vivado_power_estimation"},
+    ]
+    outputs = generated_outputs(stage, map(entry_name, steps))
+    assert [each for each in outputs if each not in ("estimate_reports", "stitched_ip")] == more
+
+
+def test_the_outputs_of_configurations_follow_their_steps() -> None:
+    default = schema.default_steps("BITFILE")
+    known = config_field("generate_outputs")
+    assert known is not None and known.item is not None
+    assert set(generated_outputs("BITFILE", default)) == set(known.item.choices) - {"cpp_driver"}
 
 
 def test_without_axes_there_is_one() -> None:

@@ -185,7 +185,7 @@ def test_bad_folding_file(
         shown = word.replace("{node}", matrix_node(folding))
         assert shown in result["error_message"], result["error_message"]
         assert shown in run.output
-    assert "->" in result["error_message"]
+    assert result["tips"]
     assert result["tips"]
 
 
@@ -275,8 +275,9 @@ def test_failing_step(troubled: tuple[Project, Run], number: int, status: str, w
     assert "Traceback" not in result["error_message"]
     assert result["error_category"]
     assert f"config_{number:03d}" in run.output
+    told = " ".join([result["error_message"], *result["tips"]])
     for word in words:
-        assert word in result["error_message"], result["error_message"]
+        assert word in told, told
         assert word in run.output
     assert not (project.folder("tiny", f"config_{number:03d}") / "final_model.onnx").exists()
 

@@ -52,7 +52,9 @@ def test_a_failure_in_a_shared_segment(empty_project: Project, workers: Sequence
         assert result["error_message"] == messages(empty_project)[f"config_00{number}"]
     failed = outcome(empty_project, "config_002")
     assert (failed["status"], failed["error_category"]) == ("FAILED", "transform")
-    assert failed["tips"] == ["Take `fail: true` out of the blueprint."]
+    assert failed["tips"] == [
+        "Nothing is wrong: take `fail`, or transform below `mock.failures`, out of the blueprint."
+    ]
     assert "simulated by finnmake" in (empty_project.folder("tiny", "config_002") / "build.log").read_text()
     summary = record(empty_project)["summary"]
     assert summary["failures"] == {"transform": ["config_002"]}

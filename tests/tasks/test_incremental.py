@@ -151,7 +151,7 @@ def test_analysis_writes_its_file_and_a_failing_one_is_a_warning(plugged: Projec
     assert result["status"] == "SUCCESS"
     assert any("hopeless" in text and "nothing to analyse" in text for text in result["warnings"])
     assert any("analyses.py" in text for text in result["warnings"])
-    assert "warning: analysis hopeless" in run.output
+    assert "warning: postprocessing: analysis hopeless" in run.output
     assert not (plugged.folder("tiny") / "postprocessing" / "hopeless.json").exists()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -71,10 +72,79 @@ def test_every_output_says_that_it_was_simulated(mocked: tuple[Project, Run]) ->
 
 
 def test_the_screen_says_so_on_every_line(mocked: tuple[Project, Run]) -> None:
-    lines = [line for line in mocked[1].output.splitlines() if not line.startswith("report: ")]
+    lines = mocked[1].output.splitlines()
     assert len(lines) > 5
     assert all(line.endswith(" (simulated)") for line in lines)
     assert "loading FINN" not in mocked[1].output
+
+
+FAILING = {"delay": 0.001, "failures": {"synthesis": 0.4, "timing": 0.3}}
+
+
+@pytest.fixture(scope="module")
+def explored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Run]:
+    """Sixteen configurations, of which some fail, one analysis that does, and limits that all break."""
+    folder = tmp_path_factory.mktemp("explored")
+    project = Project.clone(folder / "project", folder / "store")
+    project.plugin("own.py", PLUGIN)
+    config = {
+        **CONFIG,
+        "target_fps": [10**power for power in range(3, 7)],
+        "minimize_bit_width": [False, True],
+    }
+    project.blueprint(
+        keys={**MOCK, "mock": FAILING, "limits": ["lut_utilization <= 0.0001"]},
+        config=config,
+        transforms={"post_proc": ["own_analysis", {"name": "verify_ops", "parameters": {"fail": True}}]},
+        steps=STEPS,
+    )
+    return project, project.run("explore", "-n", "2")
+
+
+def test_some_fail_as_the_blueprint_asks_the_same_ones_each_time(
+    explored: tuple[Project, Run], tmp_path: Path
+) -> None:
+    project, _ = explored
+    results = [project.read("result.json", "tiny", f"config_{number:03}") for number in range(1, 17)]
+    found = [result["error_category"] for result in results]
+    assert set(found) == {None, "synthesis", "timing"}
+    assert all(result["simulated"] for result in results)
+    assert all(
+        "simulated failure" in result["error_message"] for result in results if result["error_category"]
+    )
+    other = Project.clone(tmp_path / "project", tmp_path / "store")
+    for part in ("blueprints", "plugins"):
+        shutil.copytree(project.root / part, other.root / part, dirs_exist_ok=True)
+    shutil.copy(project.root / "pyproject.toml", other.root)
+    other.run("build")
+    again = [other.read("result.json", "tiny", f"config_{number:03}") for number in range(1, 17)]
+    assert [result["error_category"] for result in again] == found
+    assert [result["metrics"] for result in again] == [result["metrics"] for result in results]
+
+
+def test_every_file_says_so(explored: tuple[Project, Run], mocked: tuple[Project, Run]) -> None:
+    """But for the user's own model, and lists of warnings without one."""
+    for project, _ in (explored, mocked):
+        folder = project.root / "builds"
+        files = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
+        unmarked = {
+            path.name
+            for path in files
+            if b"imulated" not in path.read_bytes() and path.read_bytes().strip() != b"[]"
+        }
+        assert unmarked <= {"model.onnx", "processed_model.onnx"}
+        assert {path.suffix for path in files} >= {".json", ".log", ".html"}
+    tables = {path.suffix for path in (explored[0].root / "builds/tiny/exploration").iterdir()}
+    assert tables >= {".csv", ".json", ".parquet"}
+
+
+def test_the_screen_says_so_on_every_line_also_of_failures_and_warnings(
+    explored: tuple[Project, Run],
+) -> None:
+    lines = [line for line in explored[1].output.splitlines() if line.strip()]
+    assert [line for line in lines if not line.endswith(" (simulated)")] == []
+    assert any("FAILED" in line for line in lines) and any("warning:" in line for line in lines)
+    assert not any(line.count("(simulated)") > 1 for line in lines)
 
 
 def test_plugins_are_not_run(mocked: tuple[Project, Run]) -> None:
@@ -159,7 +229,7 @@ def test_another_backend_makes_every_task_stale(project: Project) -> None:
 def test_fail_fails_one_step_and_the_result_says_so(empty_project: Project) -> None:
     empty_project.blueprint(keys=MOCK, steps=failing(fail=True))
     run = empty_project.fail("build")
-    assert "the backend mock fails here, as the blueprint asks" in run.output
+    assert "simulated failure, as the blueprint asks the backend mock for" in run.output
     assert run.output.splitlines()[-1].endswith("(simulated)")
     result = empty_project.read("result.json", "tiny")
     assert (result["status"], result["error_category"]) == ("FAILED", "transform")

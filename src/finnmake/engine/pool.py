@@ -67,6 +67,7 @@ class PoolSettings:
         environment: variables for the steps.
         tools: folders of installed tools: what steps read there is no input of theirs.
         owner: names this process, for what a worker leaves that cannot be seen from here.
+        described: the adapter as messages name it; empty for its name alone.
     """
 
     adapter: str
@@ -74,6 +75,7 @@ class PoolSettings:
     environment: Mapping[str, str]
     tools: Sequence[Path] = ()
     owner: str = ""
+    described: str = ""
 
 
 class Job:
@@ -194,7 +196,7 @@ class WorkerPool:
                 said = answer.get("message") or worker.last_words() or "it ended at once"
                 self._forget(0.0)
                 raise WorkerError(
-                    f"the worker could not load {self._settings.adapter}: {said}",
+                    f"the worker could not load {self._settings.described or self._settings.adapter}: {said}",
                     cure=self._runtime.cure,
                 )
             self._ready = True

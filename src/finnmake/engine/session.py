@@ -26,11 +26,15 @@ from finnmake.engine.paths import PROJECT_LINK, Boundary, portable
 from finnmake.engine.recording import RecordedFields, Recorder
 from finnmake.engine.state import State, StepCall, seed_of
 from finnmake.engine.store import DamagedBlob, Store
-from finnmake.errors import FinnmakeError, classify
+from finnmake.error_patterns import classify
+from finnmake.errors import FinnmakeError, NodeFailure, StepError
 
 #: FINN's output folder, and that of the further files that a call sees, inside the folder in which it runs.
 ARTIFACTS = "artifacts"
 INPUTS = "inputs"
+
+#: Packages whose steps fail with lines of their own, which say nothing to a user.
+_TOOLS = ("finn", "finnmake", "qonnx")
 
 
 class Adapter(Protocol):
@@ -99,10 +103,12 @@ class Session:
             except (Exception, SystemExit) as error:
                 recording.activate(None)
                 self._settle()
+                raised = (error.__cause__ if isinstance(error, NodeFailure) else None) or error
+                _flush()
                 with suppress(OSError):  # the disk may be full
-                    traceback.print_exc()
-                answer = failure(error, self._own_line(error))
-                if self._contained and _missing_outside(error):
+                    traceback.print_exception(raised)
+                answer = failure(error, self._own_line(raised, call.target))
+                if self._contained and _missing_outside(raised):
                     answer["cure"] = f"{answer['cure']} {_MOUNTS}".strip()
                 if self._recorder is not None:
                     answer["reads"] = self._recorder.close()
@@ -110,17 +116,22 @@ class Session:
             finally:
                 recording.activate(None)
 
-    def _own_line(self, error: BaseException) -> str:
-        """`file:line` of the innermost frame in the user's own code, where there is one."""
+    def _own_line(self, error: BaseException, target: str) -> str:
+        """`file:line` of the innermost frame in the user's own code or the plugin's, where there is one."""
         lines = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
         if isinstance(error, SyntaxError):
             lines.append((str(error.filename), error.lineno))
-        own = [(place, line) for name, line in lines if (place := self._own_file(name)) is not None]
+        own = [(place, line) for name, line in lines if (place := self._own_file(name, target)) is not None]
         return f"{portable(own[-1][0], str(self._project))}:{own[-1][1]}" if own else ""
 
-    def _own_file(self, name: str) -> str | None:
-        """Absolute name of a source file, where it is one of the user's own."""
-        place = self._boundary.place(name) if name.endswith(".py") else None
+    def _own_file(self, name: str, target: str) -> str | None:
+        """Absolute name of a source file of the user's own, or of the package that the plugin is from."""
+        if not name.endswith(".py"):
+            return None
+        package = target.partition(":")[0].partition(".")[0]
+        if package not in _TOOLS and (f"/{package}/" in name or name.endswith(f"/{package}.py")):
+            return os.path.abspath(name)
+        place = self._boundary.place(name)
         own = (f"{self._plugins}/", f"{self._project}/")
         return place if place is not None and place.startswith(own) else None
 
@@ -283,20 +294,43 @@ def _seed(call: StepCall) -> None:
 
 def failure(error: BaseException, own_line: str) -> dict[str, Any]:
     """What the main process is told of an exception in a step."""
+    about = error if isinstance(error, NodeFailure) else NodeFailure("", "")
+    error = about.__cause__ or error
     known = error if isinstance(error, FinnmakeError) else None
-    if known:
-        message = known.located()
-    elif isinstance(error, SystemExit):
-        message = f"it called exit({error.code!r})"
-    else:
-        message = f"{type(error).__name__}: {error}"
-    category, tip = classify(message, known.category if known else "unknown")
+    message = _words(error)
+    category, tip = classify([*_causes(error), message], known.category if known else "unknown")
+    told = f"{message}; {about.remark}" if about.remark else message
     return {
         "ok": False,
-        "message": f"{own_line}: {message}" if own_line else message,
+        "message": f"{own_line}: {told}" if own_line else told,
         "category": known.category if known and known.category != "unknown" else category,
         "cure": (known.cure if known else "") or tip,
+        "node": about.node or getattr(known, "node", ""),
     }
+
+
+def _words(error: BaseException) -> str:
+    """An exception in one piece of text."""
+    if isinstance(error, StepError):
+        return error.message  # the step is told by itself
+    if isinstance(error, FinnmakeError):
+        return error.located()
+    if isinstance(error, SystemExit):
+        return f"it called exit({error.code!r})"
+    return f"{type(error).__name__}: {error}"
+
+
+def _causes(error: BaseException) -> list[str]:
+    """The words of what led to an exception, the first cause first: tools below FINN say more than FINN."""
+    found: list[str] = []
+    seen = {id(error)}
+    while True:
+        before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        if before is None or id(before) in seen:
+            return found
+        seen.add(id(before))
+        found.insert(0, _words(before))
+        error = before
 
 
 @contextmanager
@@ -308,9 +342,13 @@ def _output_to(log: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        for written in (sys.stdout, sys.stderr):
-            with suppress(Exception):  # a step may have put anything there
-                written.flush()
+        _flush()
+
+
+def _flush() -> None:
+    for written in (sys.stdout, sys.stderr):
+        with suppress(Exception):  # a step may have put anything there
+            written.flush()
 
 
 def serve(channel: socket.socket, session: Session) -> None:

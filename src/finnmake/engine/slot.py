@@ -11,7 +11,8 @@ from typing import Any
 from finnmake.engine.pool import Job, JobDied, JobTimeout, WorkerPool
 from finnmake.engine.state import StepCall, checked_reads, is_ref
 from finnmake.engine.store import DamagedBlob
-from finnmake.errors import CATEGORIES, StepError
+from finnmake.error_patterns import CATEGORIES
+from finnmake.errors import StepError
 
 
 class JobSlot:
@@ -82,6 +83,7 @@ def _failed(call: StepCall, answer: Mapping[str, Any], log: Path) -> StepError:
         cure=str(answer.get("cure", "")),
         log=log,
         reads=reads,
+        node=str(answer.get("node") or ""),
     )
 
 

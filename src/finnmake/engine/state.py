@@ -102,17 +102,18 @@ def _matches(pattern: re.Pattern[str], value: Any) -> bool:
 
 @dataclass(frozen=True)
 class StepCall:
-    """One thing to run: a FINN step, a QONNX transform or an analysis.
+    """One thing to run: a FINN step, a QONNX transform, an analysis, or a whole build.
 
     Attributes:
         name: as the blueprint writes it.
-        kind: `step`, `transform` or `analysis`.
+        kind: `step`, `transform`, `analysis`, or `build` for what a backend makes of all steps at once.
         target: where the worker finds it, `module:attribute`.
         parameters: keyword arguments, JSON values.
         position: 0-based place in the flow; enters the seed of random numbers.
         source: digest of the code behind a target inside finnmake; that of all other code is found by the
             trace.
         inputs: further files that it sees under `inputs/`: relative name -> blob.
+        passthrough: whether a transform that fails leaves the model as it was, and the build goes on.
     """
 
     name: str
@@ -122,6 +123,7 @@ class StepCall:
     position: int
     source: str = ""
     inputs: Mapping[str, str] = field(default_factory=dict)
+    passthrough: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """The record as JSON values."""
@@ -133,6 +135,7 @@ class StepCall:
             "position": self.position,
             "source": self.source,
             "inputs": dict(self.inputs),
+            "passthrough": self.passthrough,
         }
 
     @classmethod

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
-from finnmake.blueprint.slots import FIELD, Point
+from finnmake.blueprint.slots import FIELD, Point, entry_name
 from finnmake.blueprint.space import DesignSpace
 from finnmake.errors import BlueprintError, Location
 from finnmake.hashing import canonical_json, digest_bytes, digest_value
@@ -20,21 +20,26 @@ OUTPUT_ROOT = "builds"
 
 _PREFIX = "config_"
 
-_ESTIMATES = ["estimate_reports"]
+#: The field of FINN's configuration that finnmake sets from the output stage and the steps.
+_OUTPUTS = "generate_outputs"
 
-#: Output stage -> `generate_outputs` of FINN's configuration.
+_ESTIMATES = ("estimate_reports",)
+_STITCHED = (*_ESTIMATES, "stitched_ip")
+
+#: Output stage -> `generate_outputs` of FINN's configuration, whatever the steps.
 _GENERATED = {
     OutputStage.ESTIMATES.value: _ESTIMATES,
     OutputStage.DATAFLOW_GRAPH.value: _ESTIMATES,
     OutputStage.RTL.value: _ESTIMATES,
-    OutputStage.STITCHED_IP.value: [*_ESTIMATES, "stitched_ip"],
-    OutputStage.BITFILE.value: [
-        *_ESTIMATES,
-        "stitched_ip",
-        "bitfile",
-        "pynq_driver",
-        "deployment_package",
-    ],
+    OutputStage.STITCHED_IP.value: _STITCHED,
+    OutputStage.BITFILE.value: (*_STITCHED, "bitfile", "pynq_driver", "deployment_package"),
+}
+
+#: Step -> what it does nothing without (FINN+ and upstream), from STITCHED_IP on: who lists it, wants it.
+_ASKED_BY = {
+    "step_measure_rtlsim_performance": "rtlsim_performance",
+    "step_out_of_context_synthesis": "out_of_context_synth",
+    "step_vivado_power_estimation": "out_of_context_synth",
 }
 
 #: So many ids are listed in full; of more, only the ends.
@@ -98,8 +103,57 @@ def config_id(space: DesignSpace, position: int) -> str:
     return f"{_PREFIX}{position + 1:0{_digits(space.size)}d}"
 
 
+def is_config_id(text: str) -> bool:
+    """Whether it is `config_` and a number, as a design space calls its configurations."""
+    return text.startswith(_PREFIX) and text.removeprefix(_PREFIX).isdecimal()
+
+
 def _digits(total: int) -> int:
     return max(3, len(str(total)))
+
+
+def generated_outputs(stage: str, steps: Iterable[str]) -> list[str]:
+    """`generate_outputs` of FINN's configuration for an output stage and the names of the steps."""
+    outputs = list(_GENERATED[stage])
+    if "stitched_ip" in outputs:
+        outputs += dict.fromkeys(_ASKED_BY[step] for step in steps if step in _ASKED_BY)
+    return outputs
+
+
+def content_id_of(config: BuildConfig) -> str:
+    """The content id of what a configuration holds, whatever it says."""
+    point = Point(
+        flags=config.config_flags,
+        transforms_by_stage=config.transforms_by_stage,
+        build_steps=config.build_steps,
+        kernels=config.kernels,
+        kernel_attributes=config.kernel_attributes,
+    )
+    shape = _shape_digest(config.backend, config.model_path, config.global_config["output_stage"], point)
+    fields = ((name, value) for name, value in sorted(config.config_flags.items()) if name != _OUTPUTS)
+    return _content_id(shape, (canonical_json([name, value]) for name, value in fields))
+
+
+def _content_id(shape: bytes, fields: Iterable[bytes]) -> str:
+    """From the digest of all that is no field, and each field as a line of JSON in the order of the names."""
+    return digest_bytes(b"\n".join([b"config", shape, *fields]))
+
+
+def _shape_digest(backend: str, model_path: str, output_stage: str, point: Point) -> bytes:
+    """The digest of all that is no field.
+
+    Names only: what files hold is in the keys of the engine. `generate_outputs` follows from the rest.
+    """
+    content = {
+        "backend": backend,
+        "kernels": sorted([name, *backends] for name, backends in point.kernels),
+        "kernel_attributes": point.kernel_attributes,
+        "model_path": model_path,
+        "output_stage": output_stage,
+        "steps": point.build_steps,
+        "transforms": point.transforms_by_stage,
+    }
+    return digest_value("shape", content).encode()
 
 
 class _Maker:
@@ -120,18 +174,19 @@ class _Maker:
         self._render = lru_cache(maxsize=None)(self._make_text)
         self._texts = {name: canonical_json([name, self._flags[name]]) for name in sorted(self._flags)}
         self._global = {**space.global_config, **_judging(space)}
-        self._generated = _GENERATED[space.global_config["output_stage"]]
+        self._stage = space.global_config["output_stage"]
 
     def config(self, position: int) -> BuildConfig:
         """The configuration at a position; its mappings and lists are its own, their entries are shared."""
         space = self._space
         point, shape_digest = self._shape(self._compiler.choices(position, self._shaping))
         flags, texts = self._flags_at(position)
+        flags[_OUTPUTS] = generated_outputs(self._stage, map(entry_name, point.build_steps))
         own_id = config_id(space, position)
         return BuildConfig(
             id=own_id,
             design_space_id=space.name,
-            content_id=digest_bytes(b"\n".join([b"config", shape_digest, *texts])),
+            content_id=_content_id(shape_digest, texts),
             model_path=space.model_path,
             kernels=point.kernels,
             transforms_by_stage={stage: list(each) for stage, each in point.transforms_by_stage.items()},
@@ -153,7 +208,6 @@ class _Maker:
         for (at, name, options), choice in zip(self._varied, choices, strict=True):
             flags[name] = options[choice]
             texts[name] = self._render(at, choice)
-        flags["generate_outputs"] = list(self._generated)
         return flags, texts.values()
 
     def _make_text(self, at: int, choice: int) -> bytes:
@@ -161,25 +215,13 @@ class _Maker:
         return canonical_json([slot.name, slot.options[choice]])
 
     def _make_shape(self, picked: tuple[int, ...]) -> tuple[Point, bytes]:
-        """What the slots hold that are no fields, and the digest of all that is no field.
-
-        Names only: what files hold is in the keys of the engine. `generate_outputs` follows from the stage.
-        """
+        """What the slots hold that are no fields, and the digest of all that is no field."""
         space = self._space
         choices = [0] * len(self._compiler.slots)
         for at, choice in zip(self._shaping, picked, strict=True):
             choices[at] = choice
         point = self._compiler.point(choices)
-        content = {
-            "backend": space.backend,
-            "kernels": sorted([name, *backends] for name, backends in point.kernels),
-            "kernel_attributes": point.kernel_attributes,
-            "model_path": space.model_path,
-            "output_stage": space.global_config["output_stage"],
-            "steps": point.build_steps,
-            "transforms": point.transforms_by_stage,
-        }
-        return point, digest_value("shape", content).encode()
+        return point, _shape_digest(space.backend, space.model_path, self._stage, point)
 
 
 def _judging(space: DesignSpace) -> dict[str, Any]:

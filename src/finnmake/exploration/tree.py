@@ -23,6 +23,9 @@ _ID_DIGITS = 12
 #: The stage of transforms that runs before the steps.
 BEFORE_STEPS = "pre_proc"
 
+#: The stage of analyses, of the finished build.
+AFTER_STEPS = "post_proc"
+
 
 @dataclass(frozen=True)
 class Segment:

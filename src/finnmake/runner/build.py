@@ -6,9 +6,9 @@ import json
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from finnmake.backends import Backend
 from finnmake.engine.files import digest_listing
@@ -18,15 +18,26 @@ from finnmake.errors import FinnmakeError, StepError, from_os_error
 from finnmake.exploration.early_stop import broken_limits
 from finnmake.records import BuildConfig, BuildMetrics, BuildResult, BuildStatus, OutputStage
 from finnmake.runner import metrics as collector
+from finnmake.runner.failures import FAILURE_PAGE, log_tail, tell
 from finnmake.runner.flow import Names, part_of
 from finnmake.runner.manifest import manifest
 from finnmake.runner.outputs import log_of, place_artifacts, write_json, write_text
 from finnmake.runner.postprocessing import FOLDER, Analyzed, PostprocessingPipeline
-from finnmake.runner.preprocessing import PreprocessingPipeline
+from finnmake.runner.preprocessing import PreprocessingPipeline, passed_over
 from finnmake.runner.realizer import Reads, Realized, Realizer
 
 #: FINN's default for `synth_clk_period_ns`.
 _FINN_CLOCK_NS = 10.0
+
+
+class Pages(Protocol):
+    """The pages that a build leaves, as text."""
+
+    def report(self, folder: Path) -> str:
+        """The report of the build in `folder`. Raises WorkspaceError."""
+
+    def failure(self, result: BuildResult, config: BuildConfig) -> str:
+        """What went wrong. Raises WorkspaceError."""
 
 
 class BuildRunner:
@@ -38,7 +49,7 @@ class BuildRunner:
         engine: Engine,
         project: Path,
         names: Names,
-        render: Callable[[Path], str],
+        pages: Pages,
         listener: Listener,
     ) -> None:
         self.backend = backend
@@ -47,7 +58,7 @@ class BuildRunner:
         self._realizer = Realizer(backend, engine, project, names, listener)
         self.preprocessing_pipeline = PreprocessingPipeline(self._realizer)
         self.postprocessing_pipeline = PostprocessingPipeline(self._realizer)
-        self._render = render
+        self._pages = pages
         self._started: dict[str, float] = {}
         #: A failure -> the configuration that met it first; the error is kept so that its id stays its own.
         self._failed_for: dict[int, tuple[str, FinnmakeError]] = {}
@@ -63,6 +74,7 @@ class BuildRunner:
 
     def run(self, config: BuildConfig) -> BuildResult:
         """All stages, one after another; failures are in the result, not raised."""
+        self._restart(config)
         try:
             self.preprocess(config)
             self.build(config)
@@ -90,7 +102,7 @@ class BuildRunner:
         """
         self._begin(config)
         try:
-            calls = self._realizer.calls(config)[:depth]
+            calls = self._realizer.shared_calls(config, depth)
             return self._realizer.realize(config, calls, lambda *_: None), None
         except StepError as error:
             self._blame(config, error)
@@ -107,7 +119,7 @@ class BuildRunner:
                 found, _ = self._metrics(config, Path(made))
             write_json(folder / "estimate.json", found.to_dict())
 
-        return self._realizer.realize(config, self._realizer.calls(config)[:depth], place)
+        return self._realizer.realize(config, self._realizer.calls(config, depth), place)
 
     def build(self, config: BuildConfig) -> Realized[dict[str, str]]:
         """Run FINN: artifacts/, final_model.onnx, config.json, manifest.json, build.log; gives the artifacts.
@@ -122,7 +134,7 @@ class BuildRunner:
             store = self.engine.store
             artifacts = place_artifacts(store, outcomes, folder / "artifacts", checkpoints)
             store.place(outcomes[-1].state.model, folder / "final_model.onnx")
-            write_json(folder / "config.json", config.to_dict())
+            write_json(folder / "config.json", {**config.to_dict(), **self._mark})
             told = manifest(
                 config,
                 flow,
@@ -154,12 +166,14 @@ class BuildRunner:
 
     def _metrics(self, config: BuildConfig, folder: Path | None = None) -> tuple[BuildMetrics, list[str]]:
         """The figures in FINN's reports, in the build's folder or another, and warnings about them."""
-        return collector.collect(
+        found, warnings = collector.collect(
             (folder or self._realizer.folder(config)) / "artifacts" / "report",
             fpga_part=part_of(config),
             synth_clk_period_ns=float(config.config_flags.get("synth_clk_period_ns", _FINN_CLOCK_NS)),
             simulated=self.backend.simulated,
         )
+        found.raw_metrics.update(self._mark)  # also where there is no figure whose source could say so
+        return found, warnings
 
     def analyze(self, config: BuildConfig) -> Analyzed:
         """Run the `post_proc` analyses: postprocessing/<name>.json. A failing one is a warning."""
@@ -172,8 +186,13 @@ class BuildRunner:
         analyses = folder / FOLDER
         shown = {self._name(path): self.engine.digests.digest(path) for path in analyses.glob("*.json")}
         listings = {self._name(analyses): digest_listing(analyses)}
-        write_text(folder / "report.html", self._render(folder))
+        write_text(folder / "report.html", self._pages.report(folder))
         return [{"files": shown, "listings": listings, "presence": {}}]
+
+    @property
+    def _mark(self) -> dict[str, bool]:
+        """What a file says besides where nothing in it is real."""
+        return {"simulated": True} if self.backend.simulated else {}
 
     def _name(self, path: Path) -> str:
         return portable(str(path), str(self.project))
@@ -183,7 +202,9 @@ class BuildRunner:
         folder = self._realizer.folder(config)
         result = self._result(config, BuildStatus.SUCCESS)
         result.metrics, warnings = self._metrics(config)
+        warnings += passed_over(folder)
         warnings += json.loads((folder / FOLDER / "warnings.json").read_text())
+        warnings += collector.add_accuracy(result.metrics, folder / FOLDER)
         warnings += broken_limits(config.global_config.get("limits", ()), result.metrics)
         result.artifacts = {
             name: name for name in ("final_model.onnx", "manifest.json", "report.html", "artifacts")
@@ -197,19 +218,23 @@ class BuildRunner:
 
         It is SKIPPED where the step failed for another configuration and did not run again for this one.
         """
+        folder = self._realizer.folder(config)
         first = self._blame(config, error)
         if first != config.id and isinstance(error, StepError):
             message = f"not built: {error.step}, which it shares with {first}, failed there: {error.message}"
             result = self._result(config, BuildStatus.SKIPPED)
         else:
             timed_out = isinstance(error, StepError) and error.timed_out
-            message = str(error)
+            message = error.located()
             result = self._result(config, BuildStatus.TIMEOUT if timed_out else BuildStatus.FAILED)
-        result.error_category = error.category
-        result.tips = [error.cure] if error.cure else []
-        own_log = isinstance(error, StepError) and error.log is not None and first == config.id
-        result.logs = {"build": "build.log"} if own_log else {}
-        return self._end(config, result, message)
+        tell(result, error)
+        if isinstance(error, StepError) and error.log is not None and first == config.id:
+            result.logs = {"build": "build.log"}
+            result.log_tail = log_tail(folder / "build.log")
+        self._end(config, result, message)
+        with suppress(FinnmakeError):  # a template that cannot be used is told where a report needs it
+            write_text(folder / FAILURE_PAGE, self._pages.failure(result, config))
+        return result
 
     def skip(self, config: BuildConfig, reason: str, metrics: BuildMetrics | None) -> BuildResult:
         """Write result.json for a configuration that is not built further, for a reason in words."""
@@ -219,7 +244,9 @@ class BuildRunner:
 
     def _end(self, config: BuildConfig, result: BuildResult, message: str | None = None) -> BuildResult:
         result.complete(result.status, time.time(), message)
-        write_json(self._realizer.folder(config) / "result.json", result.to_dict())
+        folder = self._realizer.folder(config)
+        write_json(folder / "result.json", result.to_dict())
+        (folder / FAILURE_PAGE).unlink(missing_ok=True)  # that of an earlier build
         return result
 
     def _blame(self, config: BuildConfig, error: FinnmakeError) -> str:
@@ -235,6 +262,12 @@ class BuildRunner:
     def _result(self, config: BuildConfig, status: BuildStatus) -> BuildResult:
         started = self._begin(config)
         return BuildResult(config.id, status, start_time=started, simulated=self.backend.simulated)
+
+    def _restart(self, config: BuildConfig) -> None:
+        """Forget the times of an earlier build of the same id, which may be another design space's."""
+        self._realizer.restart(config)
+        with self._lock:
+            self._started.pop(config.id, None)
 
     def _begin(self, config: BuildConfig) -> float:
         with self._lock:

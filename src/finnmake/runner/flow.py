@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
-from finnmake.backends import Backend
+from finnmake.backends import MOCK, Backend
+from finnmake.backends.mock_failures import behaving
+from finnmake.blueprint.schema import ON_ERROR, PASSTHROUGH
 from finnmake.blueprint.tables import KERNELS_FIELD, boards
 from finnmake.engine.files import FileDigests
 from finnmake.engine.state import StepCall
 from finnmake.errors import BlueprintError, StepError
-from finnmake.exploration.tree import links
+from finnmake.exploration.tree import BEFORE_STEPS, links
 from finnmake.plugins.builtin import source_digest
 from finnmake.records import BuildConfig
+from finnmake.runner.at_once import calls_at_once
 
 #: Kind -> the key under which an entry of the blueprint holds its name.
 _KEYS = {"transform": "name", "step": "step", "analysis": "name"}
@@ -24,8 +28,13 @@ class Names(Protocol):
         """The target, or None."""
 
 
-def calls_of(config: BuildConfig, backend: Backend, names: Names, digests: FileDigests) -> list[StepCall]:
-    """The whole flow of a configuration: `pre_proc` transforms, then the steps.
+def calls_of(
+    config: BuildConfig, backend: Backend, names: Names, digests: FileDigests, depth: int | None = None
+) -> list[StepCall]:
+    """The flow of a configuration: `pre_proc` transforms, then the steps.
+
+    Args:
+        depth: how many of the transforms and steps; None for all.
 
     Raises BlueprintError for a configuration of another backend: its outputs would bear the wrong name.
     """
@@ -34,10 +43,16 @@ def calls_of(config: BuildConfig, backend: Backend, names: Names, digests: FileD
             f"{config.id} is for the backend {config.backend}, this runner for {backend.name}",
             cure="Make the build runner for the backend of the design space.",
         )
-    return [
+    entries = list(links(config))
+    first = len(config.transforms_by_stage.get(BEFORE_STEPS, [])) if backend.calls else len(entries)
+    calls = [
         call_of(kind, entry, names, digests, position=position)
-        for position, (kind, entry) in enumerate(links(config))
+        for position, (kind, entry) in enumerate(entries[:first])
     ]
+    if backend.name == MOCK:
+        calls = behaving(config, calls)
+    steps = [(kind, *named(kind, entry)) for kind, entry in entries[first:depth]]
+    return calls[:depth] + (calls_at_once(config, backend, steps, whole=depth is None) if steps else [])
 
 
 def call_of(kind: str, entry: Any, names: Names, digests: FileDigests, *, position: int) -> StepCall:
@@ -46,7 +61,15 @@ def call_of(kind: str, entry: Any, names: Names, digests: FileDigests, *, positi
     target = names.find(kind, name)
     if target is None:
         raise StepError(name, f"there is no {kind} of this name any more", category="config")
-    return StepCall(name, kind, target, parameters, position, source_digest(target, digests))
+    return StepCall(
+        name,
+        kind,
+        target,
+        parameters,
+        position,
+        source_digest(target, digests),
+        passthrough=kind == "transform" and passes_through(entry),
+    )
 
 
 def named(kind: str, entry: Any) -> tuple[str, dict[str, Any]]:
@@ -54,8 +77,14 @@ def named(kind: str, entry: Any) -> tuple[str, dict[str, Any]]:
     if isinstance(entry, str):
         return entry, {}
     key = _KEYS[kind]
-    rest = {name: value for name, value in entry.items() if name != key}
+    beside = (key, ON_ERROR) if kind == "transform" else (key,)
+    rest = {name: value for name, value in entry.items() if name not in beside}
     return entry[key], rest.get("parameters", rest)
+
+
+def passes_through(entry: Any) -> bool:
+    """Whether a transform's entry says that the build goes on where it fails."""
+    return isinstance(entry, Mapping) and entry.get(ON_ERROR) == PASSTHROUGH
 
 
 def flags_of(config: BuildConfig) -> dict[str, Any]:

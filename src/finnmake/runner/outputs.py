@@ -78,17 +78,17 @@ def log_of(store: Store, outcomes: Sequence[StepOutcome], failure: StepError | N
     for outcome in outcomes:
         info = outcome.trace["info"]
         how = "from the store" if outcome.hit else f"ran {info['seconds']:.2f} s"
-        said = _text(store.blob_path(info["log"])) if is_ref(info.get("log")) else None
+        said = text_of(store.blob_path(info["log"])) if is_ref(info.get("log")) else None
         said = "(its log is no longer in the store)\n" if said is None else said
         parts.append(f"==== {outcome.call.name} ({how})\n{said}")
     if failure is not None and failure.log is not None:
-        said = _text(failure.log)
+        said = text_of(failure.log)
         said = "(its log is gone)\n" if said is None else said
         parts.append(f"==== {failure.step} (failed)\n{said}")
     return "\n".join(parts)
 
 
-def _text(path: Path) -> str | None:
+def text_of(path: Path) -> str | None:
     """What a plain file says; None for anything else: a step may have put a link or a pipe there."""
     try:
         with wary(path) as descriptor, open(descriptor, errors="replace", closefd=False) as stream:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -16,7 +16,10 @@ from finnmake.engine.realize import Engine, Flow, Listener, StepOutcome, seconds
 from finnmake.engine.state import StepCall
 from finnmake.engine.store import DamagedBlob, Store
 from finnmake.errors import StepError, StoreError
+from finnmake.exploration.tree import BEFORE_STEPS
 from finnmake.records import BuildConfig
+from finnmake.runner.at_once import WHOLE
+from finnmake.runner.failures import default_category
 from finnmake.runner.flow import Names, calls_of, flags_of
 from finnmake.runner.outputs import log_of, write_text
 
@@ -63,9 +66,14 @@ class Realizer:
         """The outputs of a configuration."""
         return self.project / config.output_dir
 
-    def calls(self, config: BuildConfig) -> list[StepCall]:
-        """The whole flow of a configuration. Raises BlueprintError, StepError."""
-        return calls_of(config, self.backend, self.names, self.engine.digests)
+    def calls(self, config: BuildConfig, depth: int | None = None) -> list[StepCall]:
+        """The flow of a configuration, or of its first `depth` steps. Raises BlueprintError, StepError."""
+        return calls_of(config, self.backend, self.names, self.engine.digests, depth)
+
+    def shared_calls(self, config: BuildConfig, depth: int) -> list[StepCall]:
+        """Of its first `depth` steps those that other configurations can take from the store."""
+        calls = self.calls(config, depth)
+        return [call for call in calls if call.kind != WHOLE] if self.backend.calls else calls
 
     def realize(
         self,
@@ -102,8 +110,17 @@ class Realizer:
                         cure="Move the store away, or set FINNMAKE_STORE to an empty folder.",
                     ) from damaged
             except StepError as error:
+                self._keep_marshalled(config, outcomes)
+                if error.category == "unknown" and len(outcomes) < len(calls):
+                    before = len(outcomes) < len(config.transforms_by_stage.get(BEFORE_STEPS, []))
+                    error.category = default_category(calls[len(outcomes)].kind, before)
                 self._keep_failure(log or self.folder(config) / "build.log", outcomes, error)
                 raise
+
+    def restart(self, config: BuildConfig) -> None:
+        """A build of this id has spent no time yet."""
+        with self._lock:
+            self._spent.pop(config.id, None)
 
     def _budget(self, config: BuildConfig) -> float | None:
         """Seconds that all steps of a build that are still to run may take together; None without a limit."""
@@ -118,6 +135,15 @@ class Realizer:
         finally:
             with self._lock:
                 self._spent[config.id] = self._spent.get(config.id, 0.0) + seconds_run(outcomes)
+
+    def _keep_marshalled(self, config: BuildConfig, outcomes: Sequence[StepOutcome]) -> None:
+        """Place what a backend that takes all steps at once wrote before one failed: artifacts/<name>/."""
+        if not self.backend.calls or not outcomes:
+            return
+        with suppress(DamagedBlob):  # the failure is what counts
+            for name, entry in self.store.read_tree(outcomes[-1].state.tree).items():
+                if name.startswith(f"{self.backend.name}/"):
+                    self.store.place(entry, self.folder(config) / "artifacts" / name)
 
     def _keep_failure(self, log: Path, outcomes: Sequence[StepOutcome], error: StepError) -> None:
         """Make the failed step's log the end of `log`; of several builds that of the first."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -13,6 +11,7 @@ from finnmake.exploration.early_stop import rule_out, unknown_objectives, unknow
 from finnmake.exploration.results import ExplorationResult, StepCounts, write
 from finnmake.exploration.tree import chain
 from finnmake.records import BuildConfig, BuildMetrics, BuildResult, BuildStatus
+from finnmake.runner.reports import read_json
 from finnmake.tasks.workspace import Workspace
 
 #: Where the results are, below the folder of the design space.
@@ -66,7 +65,7 @@ class Exploration:
                 ws.hooks.after_build(config, result)
 
     def _estimate(self, config: BuildConfig) -> BuildMetrics | None:
-        with suppress(OSError, ValueError, TypeError):
+        with suppress(ValueError):
             return BuildMetrics.from_dict(_read(self._ws, config, "estimate.json"))
         return None  # its build fails on the way there, and says why
 
@@ -103,7 +102,7 @@ class Exploration:
         if config.id in ws.up_to_date:
             try:
                 return BuildResult.from_dict(_read(ws, config, "result.json"))
-            except (OSError, ValueError, TypeError, KeyError) as error:
+            except ValueError as error:
                 raise WorkspaceError(
                     f"{config.output_dir}/result.json cannot be read: {error}",
                     cure="Start again: a file that somebody touched is made again.",
@@ -135,6 +134,9 @@ class Exploration:
         return len(chain(config)) if estimates is None else estimates
 
 
-def _read(ws: Workspace, config: BuildConfig, name: str) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = json.loads((ws.root / config.output_dir / name).read_text())
+def _read(ws: Workspace, config: BuildConfig, name: str) -> Any:
+    """A JSON file of a configuration, whatever it holds. Raises ValueError where it cannot be read."""
+    found, problem = read_json(ws.root / config.output_dir / name)
+    if problem:
+        raise ValueError(f"it {problem}")
     return found

@@ -68,7 +68,8 @@ def task_segment() -> Iterator[Task]:
             ws.hooks.before_segment(segment)
             done, error = ws.runner.segment(site.config, ws.depth(segment))
             keys = [outcome.key for outcome in done.outcomes] if done else []
-            write_json(target, {**_described(segment), "action_keys": keys})
+            mark = {"simulated": True} if ws.backend.simulated else {}
+            write_json(target, {**_described(segment), "action_keys": keys, **mark})
             ws.hooks.after_segment(segment, error)
             return Made(done.reads if done else [], [target], done is not None)
 

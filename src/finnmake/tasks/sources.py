@@ -14,13 +14,14 @@ _BESIDE = {
     "runner": (
         "blueprint/expressions.py",
         "blueprint/finn_tables.json",
+        "checked.py",
         "exploration/early_stop.py",
         "exploration/judging.py",
         "exploration/ranking.py",
         "plugins/builtin/*.py",
         "records.py",
     ),
-    "report": ("runner/metrics.py", "runner/report_shapes.py"),
+    "report": ("runner/report_shapes.py", "runner/reports.py"),
 }
 
 

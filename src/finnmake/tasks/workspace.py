@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from doit import get_var
 
-from finnmake.backends import BACKENDS, Backend
+from finnmake.backends import Backend, BackendTable, find_backend
 from finnmake.blueprint.loader import forge, resolve_blueprint
 from finnmake.blueprint.problems import BlueprintErrors
 from finnmake.blueprint.slots import entry_name
@@ -35,7 +35,8 @@ from finnmake.records import BuildConfig, BuildResult, OutputStage
 from finnmake.runner import devices
 from finnmake.settings import Settings, read_settings
 from finnmake.tasks.names import Names
-from finnmake.tasks.screen import Screen
+from finnmake.tasks.notes import vivado_note
+from finnmake.tasks.screen import Screen, failure_text
 from finnmake.tasks.site import Site
 from finnmake.tasks.sources import modules_digest
 
@@ -108,7 +109,9 @@ class Workspace:
     def space(self) -> DesignSpace:
         """The blueprint asked for (`doit blueprint=NAME`), else the one named in pyproject.toml."""
         space = self._given or self._asked_for()
-        self.screen.simulated = BACKENDS[space.backend].simulated
+        backend = find_backend(space.backend)
+        self.screen.simulated = backend.simulated
+        self.screen.tool = backend.name if backend.package else self.screen.tool
         return space
 
     def _asked_for(self) -> DesignSpace:
@@ -128,16 +131,16 @@ class Workspace:
             self.root,
             known=self.names,
             known_parts=devices,
-            backends=tuple(BACKENDS),
+            backends=BackendTable(),
             model=model,
             variables=self.settings.variables,
             read_model=_read_model,
         )
 
-    @property
+    @functools.cached_property
     def backend(self) -> Backend:
-        """The backend that the blueprint asks for."""
-        return BACKENDS[self.space.backend]
+        """The backend that the blueprint asks for. Raises BlueprintError, PluginError."""
+        return find_backend(self.space.backend)
 
     @functools.cached_property
     def selection(self) -> Sequence[int]:
@@ -232,7 +235,12 @@ class Workspace:
     @functools.cached_property
     def toolchain(self) -> Toolchain:
         """The toolchain identity."""
-        return self.ground.toolchain.for_backend(self.backend.adapter, self.digests)
+        sources = None
+        if self.backend.package:
+            from finnmake.backends.installed import adapter_sources  # few need it
+
+            sources = adapter_sources(self.backend)
+        return self.ground.toolchain.for_backend(self.backend.adapter, self.digests, sources)
 
     @functools.cached_property
     def places(self) -> Places:
@@ -251,6 +259,7 @@ class Workspace:
         from finnmake.engine.pool import PoolSettings, WorkerPool
         from finnmake.engine.processes import owner_name
         from finnmake.engine.realize import Engine
+        from finnmake.report.html import Pages
         from finnmake.runner.factory import create_build_runner_factory
 
         self.screen.place = self.ground.runtime.described
@@ -263,14 +272,25 @@ class Workspace:
                 self.ground.environment,
                 self.ground.tools,
                 owner_name(),
+                self.backend.described,
             ),
             self.ground.runtime,
         )
         self._open = pool, store
         atexit.register(self.close)
+        self._note_what_lacks()
         engine = Engine(store, pool, self.root, self.toolchain, self.digests)
         make = create_build_runner_factory(self.backend.name)
-        return make(engine, self.root, self.names, self._render, self._listen)
+        return make(engine, self.root, self.names, Pages(self.root / "templates"), self._listen)
+
+    def _note_what_lacks(self) -> None:
+        """Say at once before which step builds will stop for want of Vivado."""
+        named = self.settings.toolchain.vivado or self.ground.environment.get("XILINX_VIVADO")
+        if named or self.backend.name != "finn":
+            return
+        note = vivado_note(self.configs)
+        if note is not None:
+            self.screen.line(note)
 
     def close(self) -> None:
         """End the worker, sweep up what a run that was stopped has in the store, and let go of the lock."""
@@ -290,11 +310,6 @@ class Workspace:
         """The engine tells of a step."""
         self.screen.step(step, event, seconds)
         self.hooks.on_step(self.screen.owner, step, event, seconds)
-
-    def _render(self, folder: Path) -> str:
-        from finnmake.report.html import render
-
-        return render(folder, self.root / "templates")
 
     def collect_metrics(self, config: BuildConfig) -> list[Reads]:
         """Write metrics.json."""
@@ -330,7 +345,7 @@ class Workspace:
             result = self.runner.fail(config, error)
             if config.id not in self.results:
                 self._ended(config, result)
-            return result.error_message or str(error)
+            return failure_text(result, error, config.output_dir)
         return str(error)
 
     def _ended(self, config: BuildConfig, result: BuildResult) -> None:
