@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from finnmake.errors import StepError
+
 #: How a step reads `project/data.txt`, and what comes out of that as a string.
 READS = {
     "open": "open('project/data.txt').read()",
@@ -320,3 +322,28 @@ def test_project_below_a_folder_of_the_machine_counts(tmp_path):
     assert boundary.place("/usr/src/application") is None
     assert boundary.place("/home/x") == "/home/x"
     assert boundary.above("/usr/src") and boundary.above("/") and not boundary.above("/usr/src/ap")
+
+
+@pytest.mark.parametrize("where", ["here", "fork"])
+def test_a_read_that_could_not_be_recorded_fails_the_step(bench, where):
+    """On a full disk: the step takes the error for a file that is missing, and goes on without it."""
+    bench.write("data.txt", "x")
+    bench.step(
+        f"""
+        import resource
+        resource.setrlimit(resource.RLIMIT_FSIZE, (os.path.getsize("reads") + 10, resource.RLIM_INFINITY))
+        child = os.fork() if {where == "fork"} else 0
+        if child == 0:
+            found = os.path.exists("project/data.txt")
+            if {where == "fork"}:
+                os._exit(0)
+        else:
+            os.waitpid(child, 0)
+            found = False
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        return [str(found)]
+        """
+    )
+    with pytest.raises(StepError, match=r"No space left|File too large"):
+        bench.run("p:f")
+    assert list(bench.store.actions.glob("*/*/*.json")) == []

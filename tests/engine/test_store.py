@@ -382,3 +382,25 @@ def test_clone_never_writes_over_a_file(tmp_path):
     with pytest.raises(FileExistsError):
         clone(tmp_path / "a", tmp_path / "b")
     assert (tmp_path / "b").read_text() == "b"
+
+
+def test_opening_and_looking_up_list_no_more_than_one_folder_each(store, monkeypatch):
+    """However many actions and blobs a store has, it opens and looks up as fast."""
+    store.add_trace(KEY, TRACE)
+    store.put_bytes(b"x")
+    listed: list[str] = []
+    for name in ("listdir", "scandir"):
+        real = getattr(os, name)
+
+        def noted(path=".", real=real):
+            listed.append(os.fspath(path))
+            return real(path)
+
+        monkeypatch.setattr(os, name, noted)
+    again = Store(store.root).open()
+    again.sweep()
+    assert listed == [str(store.tmp)]
+    listed.clear()
+    assert len(again.trace_names(KEY)) == 1
+    assert again.trace_names("cd" * 32) == []
+    assert listed == [str(store.actions / "ab" / KEY), str(store.actions / "cd" / ("cd" * 32))]

@@ -8,7 +8,9 @@ the toolchain identity. What a step reads through a program that it starts is no
 
 from __future__ import annotations
 
+import errno
 import json
+import mmap
 import os
 import sys
 import threading
@@ -18,7 +20,7 @@ from typing import Any
 
 from finnmake.engine.files import digest_listing
 from finnmake.engine.paths import Boundary, portable
-from finnmake.engine.trace import ALL_FIELDS, kind_of
+from finnmake.engine.trace import ALL_FIELDS, kind_of, presence
 from finnmake.hashing import digest_file
 
 
@@ -34,6 +36,8 @@ class Recorder:
         self._file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._log = log
         self._boundary = boundary
+        # Shared with whatever is forked: a record that was lost there is lost.
+        self._lost = mmap.mmap(-1, 1)
         self._seen: set[tuple[str, str]] = set()
         self._written: set[str] = set()
         # What this class itself opens is no input. A flag a thread: another one's reads count meanwhile.
@@ -56,6 +60,8 @@ class Recorder:
         if mode == "replace" or (mode == "create" and not os.path.lexists(place)):
             self._written.add(place)
             return
+        if not os.path.isfile(place) and not self._boundary.above(place):
+            self._append("presence", place, lambda: presence(place))  # which error it gets
         self._append("files", place, lambda: _digest_or_none(place))
 
     def note_listing(self, path: str) -> None:
@@ -87,9 +93,27 @@ class Recorder:
         try:
             self._seen.add((kind, name))
             key = name if kind == "fields" else portable(name, self._boundary.project)
-            os.write(self._file, json.dumps([kind, key, value()]).encode() + b"\n")
+            self._write(json.dumps([kind, key, value()]).encode() + b"\n")
         finally:
             self._busy.now = False
+
+    def _write(self, record: bytes) -> None:
+        try:
+            if os.write(self._file, record) != len(record):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            self._lost[0] = error.errno or errno.EIO
+            raise
+
+    @property
+    def failure(self) -> OSError | None:
+        """Why a record was lost, as on a full disk: a step may take the error for a file that is missing."""
+        return OSError(self._lost[0], os.strerror(self._lost[0])) if self._lost[0] else None
+
+    def discard(self) -> None:
+        """Nothing that was recorded counts."""
+        os.close(self._file)
+        self._log.unlink()
 
     def close(self) -> dict[str, dict[str, Any]]:
         """All records, by kind and name; the first of a name counts."""

@@ -7,6 +7,7 @@ ten thousand of them leave ten thousand traces under one key.
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,9 @@ from finnmake.hashing import canonical_json
 
 #: Fewer traces are read as they are.
 _FEW = 4
+
+#: So many traces are kept in memory once they were read: those that thousands of configurations share.
+_KEPT = 512
 
 
 @dataclass
@@ -51,13 +55,14 @@ class _Known:
 class TraceIndex:
     """The traces of a store by the fields that they read. Thread-safe.
 
-    Only names and fields are kept; a trace that can hit is read from its file each time. The folder is
-    listed anew at each question, so that what other processes add or remove is seen.
+    Names and fields are kept, and the traces used last, which never change. The folder is listed anew at each
+    question, so that what other processes add or remove is seen.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._keys: dict[str, _Known] = {}
+        self._read: OrderedDict[tuple[str, str], tuple[Path, dict[str, Any]]] = OrderedDict()
         self._lock = threading.Lock()
 
     def matching(self, key: str, flags: Mapping[str, Any]) -> Iterator[tuple[Path, dict[str, Any]]]:
@@ -71,8 +76,20 @@ class TraceIndex:
                     for fields, values in known.groups.items()
                     for name in values.get(canonical_json(fields_of(flags, dict.fromkeys(fields))), ())
                 ]
-        found = (self._store.trace(key, name) for name in names)
+        found = (self._trace(key, name) for name in names)
         return (each for each in found if each is not None)
+
+    def _trace(self, key: str, name: str) -> tuple[Path, dict[str, Any]] | None:
+        """A trace and its file; None where it is gone or none."""
+        with self._lock:
+            found = self._read.pop((key, name), None)
+        found = found or self._store.trace(key, name)
+        if found is not None:
+            with self._lock:
+                self._read[key, name] = found
+                while len(self._read) > _KEPT:
+                    self._read.popitem(last=False)
+        return found
 
     def fields(self, key: str) -> set[str]:
         """The names of all fields that any trace under a key read."""
