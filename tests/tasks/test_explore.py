@@ -155,7 +155,7 @@ def test_build_after_explore_has_nothing_to_do_and_the_other_way_round(empty_pro
 
 def test_threads_come_to_the_same(empty_project: Project, tmp_path: Path) -> None:
     other = Project.clone(tmp_path / "other", tmp_path / "other-store")
-    for project, workers in ((empty_project, ()), (other, ("-n", "2"))):
+    for project, workers in ((empty_project, ("-n", "1")), (other, ("-n", "2"))):
         mock_space(project)
         project.succeed("explore", *workers)
     assert table(empty_project) == table(other)
@@ -200,7 +200,12 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.mark.parametrize(
     ("number", "workers"),
-    [(signal.SIGINT, ("-n", "2")), (signal.SIGKILL, ()), (signal.SIGKILL, ("-n", "2")), (signal.SIGTERM, ())],
+    [
+        (signal.SIGINT, ("-n", "2")),
+        (signal.SIGKILL, ("-n", "1")),
+        (signal.SIGKILL, ("-n", "2")),
+        (signal.SIGTERM, ("-n", "1")),
+    ],
     ids=["SIGINT-threads", "SIGKILL", "SIGKILL-threads", "SIGTERM"],
 )
 def test_stopped_and_started_again_it_continues(
@@ -248,8 +253,8 @@ def test_stopped_and_started_again_it_continues(
         (("explore", "-r", "zero"), "option -r not recognized"),
         (("explore", "-P", "process"), "option -P not recognized"),
         (("explore", "-n"), "option -n requires argument"),
-        (("explore", "-n", "two"), "-n takes a whole number from 1 on, not 'two'\n  -> Give"),
-        (("explore", "-n", "-1"), "-n takes a whole number from 1 on, not '-1'"),
+        (("explore", "-n", "two"), "-n takes a whole number or auto, not 'two'\n  -> Give"),
+        (("explore", "-n", "-1"), "-n takes a whole number or auto, not '-1'"),
         (("blueprint=tyni", "explore"), "there is no blueprint 'tyni'"),
         (("blueprnt=tiny", "explore"), "there is no variable 'blueprnt'"),
         (("runtime=cloud", "explore"), "there is no runtime 'cloud'"),

@@ -11,7 +11,7 @@ from tests.explorations import STEPS, fields, messages, mock_space, record, stat
 from tests.projects import Project
 
 LATE = {"step": "step_hw_codegen", "sleep": 0.1}
-WORKERS = pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["serial", "threads"])
+WORKERS = pytest.mark.parametrize("workers", [("-n", "1"), ("-n", "2")], ids=["serial", "threads"])
 
 
 def long_space(project: Project, steps: Sequence[Any] = (), **keys: Any) -> None:

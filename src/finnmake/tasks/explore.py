@@ -7,8 +7,6 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from doit.cmd_base import DoitCmdBase
-from doit.cmd_run import Run
 from doit.dependency import Dependency
 from doit.exceptions import InvalidCommand, InvalidDodoFile
 
@@ -16,17 +14,10 @@ from finnmake.errors import FinnmakeError
 from finnmake.tasks.command import FAILED
 from finnmake.tasks.exploration import Exploration
 from finnmake.tasks.loader import GROUPS
+from finnmake.tasks.run import JOBS, QUIET, Options, ScheduledRun, jobs_of
+from finnmake.tasks.schedule import Control
 from finnmake.tasks.workspace import workspace
 
-_WORKERS = {
-    "name": "num_process",
-    "short": "n",
-    "long": "process",
-    "type": str,
-    "default": "1",
-    "metavar": "N",
-    "help": "builds at once [default: %(default)s]",
-}
 _FAIL_FAST = {
     "name": "fail_fast",
     "long": "fail-fast",
@@ -49,10 +40,6 @@ _RESTART = {
     "help": "make all outputs again; steps that are in the store are taken from there all the same",
 }
 
-#: doit's own options, which are not up to the user: results are collected by this reporter, and in threads.
-_RUN = {"verbosity": 2, "reporter": "finnmake", "par_type": "thread"}
-
-
 #: Where early stop was asked for and can do nothing.
 NO_EARLY_STOP = (
     "nothing to stop early: no configuration goes on after step_generate_estimate_reports "
@@ -60,7 +47,7 @@ NO_EARLY_STOP = (
 )
 
 
-class Explore(Run):  # type: ignore[misc]
+class Explore(ScheduledRun):
     """Build all configurations that the blueprint's `search` asks for, and rank them."""
 
     doc_purpose = "build the design space and rank its configurations"
@@ -70,7 +57,7 @@ class Explore(Run):  # type: ignore[misc]
         "goes on; after an edit of the blueprint only what is new is built."
     )
 
-    cmd_options = (_WORKERS, _FAIL_FAST, _EARLY_STOP, _RESTART)
+    cmd_options = (JOBS, _FAIL_FAST, _EARLY_STOP, _RESTART, QUIET)
 
     def parse_execute(self, in_args: list[str]) -> Any:
         """Parse the arguments and run; what doit cannot parse is refused in words."""
@@ -86,17 +73,12 @@ class Explore(Run):  # type: ignore[misc]
             raise InvalidCommand(
                 f"explore takes no {args[0]!r}\n  -> Single configurations are tasks: build:config_001."
             )
-        if not (str(params["num_process"]).isdecimal() and int(params["num_process"]) > 0):
-            raise InvalidCommand(
-                f"explore: -n takes a whole number from 1 on, not {params['num_process']!r}\n"
-                "  -> Give how many builds at once."
-            )
+        self._jobs = jobs_of(self.name, params["num_process"])
         self._params = params
-        return DoitCmdBase.execute(self, params, args)
+        return super().execute(params, args)
 
     def _execute(
         self,
-        num_process: int | str,
         fail_fast: bool,
         early_stop: bool,
         restart: bool,
@@ -105,13 +87,8 @@ class Explore(Run):  # type: ignore[misc]
         ws = workspace()
         search = ws.space.search_config
         exploration = Exploration(ws, fail_fast=fail_fast or search.fail_fast)
-        options = {
-            **_RUN,
-            "outfile": sys.stdout,
-            "always": restart,
-            "continue_": not exploration.fail_fast,
-            "num_process": int(num_process) if int(num_process) > 1 else 0,  # 0: in this thread
-        }
+        # Results are collected by this reporter, whatever the user would like.
+        options = Options(always=restart, continue_=not exploration.fail_fast, outstream=sys.stdout)
         exploration.begin()
         try:
             code = self._build(exploration, options, early_stop or search.early_stop)
@@ -123,7 +100,7 @@ class Explore(Run):  # type: ignore[misc]
         found = exploration.finish()
         return FAILED if found.failures else code
 
-    def _build(self, exploration: Exploration, options: Mapping[str, Any], early_stop: bool) -> int:
+    def _build(self, exploration: Exploration, options: Options, early_stop: bool) -> int:
         beyond = exploration.beyond_estimates if early_stop else []
         if early_stop and not beyond:
             workspace().screen.line(f"warning: {NO_EARLY_STOP}")
@@ -146,13 +123,13 @@ class Explore(Run):  # type: ignore[misc]
             if config.id not in ws.results and all(each == "up-to-date" for each in status):
                 ws.up_to_date.add(config.id)
 
-    def _run(self, tasks: list[str], options: Mapping[str, Any]) -> int:
+    def _run(self, tasks: list[str], options: Options) -> int:
         if not tasks:
             self.dep_manager.close()
             return 0
-        self.sel_tasks = tasks
-        code: int = super()._execute(**options)
-        return code
+        control = Control(self.task_list)
+        control.process(tasks)
+        return self.run_tasks(control, self._jobs, options)
 
     def _reopened(self) -> Dependency:
         """The state of the tasks again: a run closes it at its end."""
@@ -185,7 +162,7 @@ def run_command(loader: Any, workers: int, flags: Mapping[str, bool]) -> None:
     """
     loader.config, loader.cmd_names = _PLUGINS, []
     command = Explore(task_loader=loader, config=_PLUGINS, bin_name="finnmake", cmds={}, opt_vals={})
-    arguments = ["-n", str(workers)] if workers > 1 else []
+    arguments = ["-n", str(workers)]
     arguments += [f"--{name.replace('_', '-')}" for name, given in flags.items() if given]
     try:
         command.parse_execute(arguments)

@@ -8,6 +8,7 @@ from doit.exceptions import BaseFail, UnmetDependency
 from doit.reporter import ConsoleReporter
 
 from finnmake.records import BuildStatus
+from finnmake.tasks.summary import Outcome
 from finnmake.tasks.workspace import workspace
 
 
@@ -33,6 +34,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         group, _, config_id = task.name.partition(":")
         if group == "build" and config_id:
             workspace().up_to_date.add(config_id)
+            self._screen.up_to_date(config_id)
         elif group == "estimate" and config_id:
             workspace().estimated.add(config_id)
 
@@ -47,8 +49,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         self._told.add(message)
         skipped = self._is_skipped(task.name)
         self._skipped += skipped
-        how = BuildStatus.SKIPPED.value if skipped else BuildStatus.FAILED.value
-        self._screen.line(f"{task.name:<24} {how}\n  {shown.replace(chr(10), chr(10) + '  ')}")
+        self._screen.failure(task.name, shown, skipped=skipped)
 
     def _is_skipped(self, name: str) -> bool:
         """Whether the build that a task belongs to failed for another configuration, with which it shares."""
@@ -58,6 +59,9 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
     def complete_run(self) -> None:
         """The last lines."""
         for message in self.runtime_errors:
-            self._screen.line(f"stopped: {message}")
+            self._screen.line(f"stopped: {message}", important=True)
         failed = len(self.failures) - self._skipped
-        self._screen.summary(self._executed, failed, self._skipped, self._unmet)
+        ws = workspace()
+        folders = {each.id: each.output_dir for each in ws.configs if each.id in ws.results}
+        outcome = Outcome(self._executed, failed, self._skipped, self._unmet)
+        self._screen.summary(outcome, ws.results, folders)

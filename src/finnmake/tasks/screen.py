@@ -1,11 +1,12 @@
-"""What a run says: one line for each step that ran, whole lines only, and a summary at the end."""
+"""What a run says: a line for what happened, a live display where a terminal can, a summary at the end."""
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,13 +14,14 @@ from typing import TYPE_CHECKING
 from finnmake.errors import FinnmakeError
 from finnmake.records import BuildConfig, BuildResult, BuildStatus
 from finnmake.runner.failures import FAILURE_PAGE, printed
+from finnmake.tasks import live, plain
 from finnmake.tasks.figures import figures, ranking_lines
+from finnmake.tasks.progress import Progress, View
+from finnmake.tasks.summary import Outcome, Steps, failure_lines, last_line, report_line, slowest_lines
 
 if TYPE_CHECKING:
     from finnmake.exploration.results import ExplorationResult
-
-#: A step that takes longer than this (seconds) is announced while it runs.
-_PATIENCE = 2.0
+    from finnmake.tasks.schedule_forecast import Forecast
 
 #: What the worker loads unless the backend brings something else, and what that takes.
 _FINN = "FINN"
@@ -27,6 +29,12 @@ _FINN_LOADS = "2 to 8 s"
 
 #: Ends every line of a run whose backend makes its results up.
 _SIMULATED = " (simulated)"
+
+#: A run is this old (seconds) before its display appears: most that find all in the store are over by then.
+_APPEARS = 0.3
+
+#: How long the last drawing may take (seconds): a terminal may be stopped.
+_LAST_DRAWING = 2.0
 
 
 def failure_text(result: BuildResult, error: FinnmakeError, folder: str) -> str:
@@ -46,9 +54,12 @@ class Screen:
     """Lines on standard output, each whole, whichever thread they come from."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._task = threading.local()
-        self._running: dict[str, tuple[str, float]] = {}
+        self._progress = Progress()
+        self._plain = plain.Plain(self._view)
+        self._live: live.Live | None = None
+        self._wants_live = False
         self._watch: threading.Thread | None = None
         self._closed = threading.Event()
         self._loading = False
@@ -59,25 +70,38 @@ class Screen:
         self.place = ""
         #: Whether the backend makes its results up: every line says so.
         self.simulated = False
-        #: Steps that ran.
-        self.ran = 0
-        self._built_of = 0
-        self._ran_beside = 0
+        #: Whether only failures and the last line are wanted.
+        self.quiet = _truth(os.environ.get("FINNMAKE_QUIET", ""))
         self._reports: list[str] = []
         self._expected = 0
         self._ended = 0
 
-    def line(self, text: str) -> None:
-        """Write a line, or several; where nobody reads any more (`| head`), go on without a word."""
+    # lines
+
+    def line(self, text: str, *, important: bool = False) -> None:
+        """Write a line, or several; where nobody reads any more (`| head`), go on without a word.
+
+        Args:
+            important: whether it is written where only failures and the last line are wanted, too.
+        """
+        if self.quiet and not important:
+            return
         if self.simulated:
             text = "\n".join(f"{each}{_SIMULATED}" if each.strip() else each for each in text.split("\n"))
         with self._lock, suppress(BrokenPipeError):
-            sys.stdout.write(text + "\n")
-            sys.stdout.flush()
+            (self._live or self._plain).write(text)
+
+    # what is told
 
     def expect(self, builds: int) -> None:
         """So many builds will end: each says which one it is."""
         self._expected = builds
+
+    def forecast(self, forecast: Forecast) -> None:
+        """Something is going to run, and this is what it will take."""
+        with self._lock:
+            self._progress.expect(forecast)
+        self._start_watch()
 
     @property
     def owner(self) -> str:
@@ -87,27 +111,26 @@ class Screen:
     @property
     def steps_ran(self) -> int:
         """Steps on the way to final models that ran."""
-        return self.ran - self._ran_beside
+        return self._progress.steps_ran
 
     @contextmanager
-    def task(self, name: str) -> Iterator[None]:
-        """What is told inside, in this thread, is about the task `name`."""
+    def task(self, name: str, config: str = "") -> Iterator[None]:
+        """What is told inside, in this thread, is about the task `name`, which works for a configuration."""
         self._task.name = name
+        self._task.config = config or name.partition(":")[2]
         try:
             yield
         finally:
-            self._running.pop(name, None)
+            with self._lock:
+                self._progress.task_ended(name)
 
     def step(self, name: str, event: str, seconds: float) -> None:
         """The engine's listener."""
         task = getattr(self._task, "name", "")
         with self._lock:
-            self._running.pop(task, None)
-            self._count(task.partition(":")[0], event)
+            self._progress.step(task, getattr(self._task, "config", ""), name, event, seconds)
             first_load = event == "load" and not self._loading
             self._loading = self._loading or first_load
-            if event == "run":
-                self._running[task] = (name, time.monotonic())
         if first_load and not self.simulated:
             takes = f" ({_FINN_LOADS})" if self.tool == _FINN else ""
             self.line(f"loading {self.tool}{self.place and ' '}{self.place}, once a run{takes}")
@@ -116,37 +139,15 @@ class Screen:
         elif event == "run":
             self._start_watch()
 
-    def _count(self, group: str, event: str) -> None:
-        """`preprocess`, `segment` and `finn` meet the same steps: `finn` alone tells how many there are."""
-        self.ran += event == "done"
-        self._ran_beside += event == "done" and group == "analyze"
-        self._built_of += event in ("hit", "done") and group == "finn"
-
-    def _start_watch(self) -> None:
-        if self._watch is None:
-            self._watch = threading.Thread(target=self._announce, daemon=True)
-            self._watch.start()
-
-    def close(self) -> None:
-        """Nothing runs any more: the watch ends."""
-        self._closed.set()
-        if self._watch is not None:
-            self._watch.join()
-
-    def _announce(self) -> None:
-        """Say what runs, after 2 s and then at ever longer intervals."""
-        told: dict[tuple[str, str], float] = {}
-        while not self._closed.wait(0.5):
-            with self._lock:
-                running = dict(self._running)
-            for task, (step, since) in running.items():
-                taken = time.monotonic() - since
-                if taken >= told.get((task, step), _PATIENCE):
-                    told[task, step] = 2 * taken
-                    self.line(f"{task:<24} {step:<36} running, {taken:.0f} s so far")
+    def up_to_date(self, config_id: str) -> None:
+        """A build needs nothing."""
+        with self._lock:
+            self._progress.built(config_id)
 
     def result(self, config: BuildConfig, result: BuildResult) -> None:
         """How a build ended, with the figures that matter."""
+        with self._lock:
+            self._progress.built(config.id)
         self.line(f"{'build:' + config.id:<24} {figures(result.metrics)}{self._count_ended()}")
         self._reports.append(f"{config.output_dir}/report.html")
         for warning in result.warnings:
@@ -154,12 +155,82 @@ class Screen:
 
     def skipped(self, config: BuildConfig, reason: str) -> None:
         """A configuration that is not built further."""
+        with self._lock:
+            self._progress.skipped(config.id)
         self.line(f"{'build:' + config.id:<24} SKIPPED: {reason}{self._count_ended()}")
+
+    def failure(self, task: str, message: str, *, skipped: bool) -> None:
+        """A task that failed, or was skipped for another's failure, in words."""
+        with self._lock:
+            (self._progress.skipped if skipped else self._progress.failed)(task.partition(":")[2])
+        how = (BuildStatus.SKIPPED if skipped else BuildStatus.FAILED).value
+        self.line(f"{task:<24} {how}\n  {message.replace(chr(10), chr(10) + '  ')}", important=True)
 
     def _count_ended(self) -> str:
         with self._lock:
             self._ended += 1
             return f"  ({self._ended} of {self._expected})" if self._expected else ""
+
+    # while it runs
+
+    @contextmanager
+    def following(self, builds: Sequence[str]) -> Iterator[None]:
+        """A run of doit's, which builds these configurations: inside, what runs is shown."""
+        with self._lock:
+            self._progress.wanted = max(len(builds), self._expected)
+        self._wants_live = live.able(sys.stdout) and not self.quiet
+        self._closed = threading.Event()
+        try:
+            yield
+        finally:
+            self.close()
+
+    def _view(self) -> View:
+        with self._lock:
+            return self._progress.view()
+
+    def _start_watch(self) -> None:
+        with self._lock:
+            if self._watch is None and not self.quiet and not self._closed.is_set():
+                self._watch = threading.Thread(target=self._follow, args=(self._closed,), daemon=True)
+                self._watch.start()
+
+    def _follow(self, closed: threading.Event) -> None:
+        """Tell of what runs, until the screen is closed; where the terminal is gone, the run goes on."""
+        with suppress(OSError):
+            if self._wants_live and not closed.wait(_APPEARS):
+                display = self._appear(closed)
+                while display is not None and not closed.wait(live.INTERVAL):
+                    display.draw()
+                return
+            while not closed.wait(plain.INTERVAL):
+                for text in self._plain.announcements(self._progress.wanted):
+                    self.line(text)
+
+    def _appear(self, closed: threading.Event) -> live.Live | None:
+        """Let the display take over; None where the run has ended meanwhile."""
+        display = live.Live(sys.stdout, self._view, _SIMULATED if self.simulated else "")
+        with self._lock:
+            if closed.is_set():
+                return None
+            display.start()
+            self._live = display
+        return display
+
+    def close(self) -> None:
+        """Nothing runs any more: the display goes, and what is said from now on is written at once."""
+        self._closed.set()
+        with self._lock:
+            watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.join(_LAST_DRAWING)
+        with self._lock:
+            display, self._live = self._live, None
+            if display is not None:
+                with suppress(OSError):
+                    display.close()
+
+    # the end
 
     def exploration(self, found: ExplorationResult, folder: Path, warnings: Sequence[str]) -> None:
         """What an exploration came to: the best configurations, and where the tables are."""
@@ -169,18 +240,29 @@ class Screen:
             self.line(f"warning: {warning}")
         self.line(f"results: {folder}/ (results.csv, results.json, results.parquet)")
 
-    def summary(self, tasks: int, failures: int, skipped: int, unmet: int) -> None:
-        """The last line of a run, for tasks: how many ran, failed, were skipped, were not reached."""
-        if not tasks and not failures:
-            self.line("nothing to do: everything is up to date")
+    def summary(
+        self, outcome: Outcome, results: Mapping[str, BuildResult], folders: Mapping[str, str]
+    ) -> None:
+        """The last lines of a run.
+
+        Args:
+            results: configuration id -> how it ended.
+            folders: configuration id -> folder of its outputs, relative to the project.
+        """
+        self.close()
+        if not outcome.tasks and not outcome.failures:
+            self.line("nothing to do: everything is up to date", important=True)
             return
+        for line in failure_lines(results, folders):
+            self.line(line)
         if self._reports:
-            others = len(self._reports) - 1
-            self.line(f"report: {min(self._reports)}" + (f" and {others} more beside it" if others else ""))
-        shared = max(0, self._built_of - self.steps_ran)
-        steps = "1 step" if self.ran == 1 else f"{self.ran} steps"
-        text = f"{steps} ran, {shared} came from the store, {time.monotonic() - self.started:.1f} s"
-        if failures:
-            beside = f", {skipped} skipped" if skipped else ""
-            text = f"{failures} failed{beside}, {unmet} tasks not reached; {text}"
-        self.line(text)
+            self.line(report_line(self._reports))
+        for line in slowest_lines(self._progress.slowest):
+            self.line(line)
+        progress = self._progress
+        steps = Steps(progress.ran, progress.shared, time.monotonic() - self.started)
+        self.line(last_line(outcome, steps), important=True)
+
+
+def _truth(text: str) -> bool:
+    return text.lower() in ("1", "yes", "true", "on")
