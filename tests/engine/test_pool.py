@@ -60,7 +60,7 @@ def test_pool_can_be_closed_and_used_again(bench):
     bench.pool.close()
     bench.pool.close()
     assert not alive(pid)
-    assert not bench.pool.ready
+    assert bench.pool._worker is None
     assert bench.hits("p:f", "p:f") == [True, False]
 
 

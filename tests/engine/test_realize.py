@@ -30,7 +30,7 @@ def test_second_run_hits_everywhere_and_starts_no_worker(bench, three):
     assert bench.result(first) == ["model", "a", "b", "c"]
     bench.pool = bench.new_pool()
     assert bench.hits(*three) == [True] * 3
-    assert not bench.pool.ready
+    assert bench.pool._worker is None
     assert bench.pool._worker is None
 
 

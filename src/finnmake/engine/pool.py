@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from finnmake.engine.channel import MOST_DESCRIPTORS
 from finnmake.engine.runtime import Places, Runtime, WorkerProcess
 from finnmake.errors import WorkerError
 
@@ -44,13 +45,15 @@ class JobDied(Exception):
         code: its exit code, negative for a signal; None where the whole worker ended.
         memory: says so where the kernel killed for want of memory; else empty.
         why: why the worker ended, where that is known.
+        lost: whether nothing was heard of the child's end: the worker is gone.
     """
 
-    def __init__(self, code: int | None, memory: str = "", why: str = "") -> None:
+    def __init__(self, code: int | None, memory: str = "", why: str = "", lost: bool = False) -> None:
         super().__init__(code, why)
         self.code = code
         self.memory = memory
         self.why = why
+        self.lost = lost
 
 
 class JobTimeout(Exception):
@@ -88,11 +91,18 @@ class Job:
         self._channel = channel
         self._buffer = b""
 
-    def run(self, request: Mapping[str, Any], timeout: float) -> dict[str, Any]:
-        """The answer to one request. Raises JobDied, JobTimeout (seconds)."""
+    def run(self, request: Mapping[str, Any], timeout: float, held: Sequence[int] = ()) -> dict[str, Any]:
+        """The answer to one request. Raises JobDied, JobTimeout.
+
+        Args:
+            timeout: seconds.
+            held: descriptors that the child keeps open until it answers.
+        """
         deadline = time.monotonic() + timeout
+        data = json.dumps(request).encode() + b"\n"
         with suppress(OSError):  # where the child is gone, the worker's last words on the channel say how
-            self._channel.sendall(json.dumps(request).encode() + b"\n")
+            sent = socket.send_fds(self._channel, [data], held[:MOST_DESCRIPTORS])
+            self._channel.sendall(data[sent:])
         try:
             return self._answer(deadline)
         except JobTimeout:
@@ -135,7 +145,7 @@ class Job:
                 data = b""
             if not data:
                 end = self._worker.obituary()
-                raise JobDied(None, end.why if end.memory else "", end.why)
+                raise JobDied(None, end.why if end.memory else "", end.why, lost=True)
             self._buffer += data
             if len(self._buffer) > _LONGEST:
                 self._pool.kill(self._worker, self._number)
@@ -157,10 +167,10 @@ class WorkerPool:
         self._ready = False
         self._numbers = itertools.count()
 
-    @property
-    def ready(self) -> bool:
-        """Whether the backend is loaded, so that a job starts at once."""
-        return self._ready
+    def start(self) -> bool:
+        """Start the worker, unless it runs; whether it has the backend loaded. Raises WorkerError."""
+        with self._lock:
+            return self._start().loaded or self._ready
 
     def _start(self) -> WorkerProcess:
         if self._worker is None:
@@ -184,7 +194,8 @@ class WorkerPool:
         home = {"HOME": str(store / "tmp"), "FINNMAKE_STORE": str(store)}
         return {**home, **_FIXED_ENVIRONMENT, **self._settings.environment}
 
-    def _await_ready(self) -> WorkerProcess:
+    def _await_ready(self, again: bool = True) -> WorkerProcess:
+        """The worker with the backend loaded; one that ends without a word is replaced, once."""
         worker = self._start()
         if not self._ready:
             worker.control.settimeout(_START_SECONDS)
@@ -195,6 +206,10 @@ class WorkerPool:
             if not answer.get("ready"):
                 said = answer.get("message") or worker.last_words() or "it ended at once"
                 self._forget(0.0)
+                if worker.loaded and "ready" not in answer:
+                    return self._await_ready(again)  # it was there before this run, and is no more
+                if again and not answer:
+                    return self._await_ready(again=False)
                 raise WorkerError(
                     f"the worker could not load {self._settings.described or self._settings.adapter}: {said}",
                     cure=self._runtime.cure,

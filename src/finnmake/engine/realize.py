@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from finnmake.engine.explain import keep_texts
 from finnmake.engine.files import FileDigests
 from finnmake.engine.folders import remove_tree
+from finnmake.engine.history import History
+from finnmake.engine.lookup import Lookup, refs_of
 from finnmake.engine.pool import WorkerPool
 from finnmake.engine.slot import JobSlot
 from finnmake.engine.state import (
@@ -25,8 +28,7 @@ from finnmake.engine.state import (
 )
 from finnmake.engine.store import DamagedBlob, Store
 from finnmake.engine.toolchain import Toolchain
-from finnmake.engine.trace import fields_of, first_difference
-from finnmake.engine.trace_index import TraceIndex
+from finnmake.engine.trace import fields_of
 from finnmake.errors import StepError
 from finnmake.hashing import digest_value
 
@@ -114,8 +116,11 @@ class Engine:
         self.project = project
         self.toolchain = toolchain
         self.digests = digests
-        self._index = TraceIndex(store)
+        self.history = History(store, toolchain.parts.get("adapter", {}).get("name", ""))
+        self._lookup = Lookup(store, project, digests, pool.places.fixed)
         self._made: dict[Path, State] = {}
+        #: The blobs of traces that were put aside.
+        self._discarded: set[str] = set()
         self._failed: dict[str, list[_Failure]] = {}
 
     def realize(self, flow: Flow, listener: Listener, outcomes: list[StepOutcome]) -> None:
@@ -140,23 +145,17 @@ class Engine:
                 self.store.restore(listing, self.store.work / name)
 
     def discard(self, damaged: DamagedBlob) -> bool:
-        """Put aside every trace met so far whose output holds the damaged blob; whether there was one."""
-        found = False
+        """Put aside every trace met so far whose output holds the damaged blob; whether there was one.
+
+        Or whether there has been: two builds at once may meet the same damage.
+        """
         for path, state in list(self._made.items()):
-            if damaged.ref in self._refs(state):
+            refs = refs_of(self.store, state)
+            if damaged.ref in refs:
+                self._discarded |= refs
                 self.store.drop_trace(path)
                 self._made.pop(path, None)
-                found = True
-        return found
-
-    def _refs(self, state: State) -> set[str]:
-        refs = {state.model, state.tree, *state.work.values()}
-        for listing in (state.tree, *state.work.values()):
-            try:
-                refs.update(entry.removesuffix("+x") for entry in self.store.read_tree(listing).values())
-            except DamagedBlob as damaged:
-                refs.add(damaged.ref)
-        return refs
+        return damaged.ref in self._discarded
 
     def _step(
         self, call: StepCall, state: State, flow: Flow, spent: float, slot: JobSlot, listener: Listener
@@ -166,35 +165,26 @@ class Engine:
         found = self._find(call, key, flags)
         if found is None:
             action = digest_value("work", [key, dict(flags)])[:32]
-            with self._lock(key, flags), self.store.lock(f"run-{action}"), self._folders(action, state):
+            with (
+                self._lock(key, flags),
+                self.store.lock(f"run-{action}"),
+                self._folders(action, state) as held,
+            ):
                 found = self._find(call, key, flags)
                 if found is None:
                     timeout = flow.seconds_for(call, spent)
-                    return self._run(call, key, action, state, flags, timeout, slot, listener)
+                    return self._run(call, key, action, state, flags, timeout, held, slot, listener)
         listener(call.name, "hit", 0.0)
         return found
 
     def _find(self, call: StepCall, key: str, flags: Mapping[str, Any]) -> StepOutcome | None:
-        for path, trace, after in self._traces(key, flags):
-            if self._difference(trace["reads"], flags) is None:
-                self._made[path] = after
-                with suppress(OSError):
-                    os.utime(path)  # the order of use, for collecting garbage
-                return StepOutcome(call, key, after, trace, hit=True)
-        return None
-
-    def _traces(self, key: str, flags: Mapping[str, Any]) -> Iterator[tuple[Path, dict[str, Any], State]]:
-        """The traces under a key that can hit, with what came of them; what cannot be right is put aside."""
-        for path, trace in self._index.matching(key, flags):
-            try:
-                checked_reads(trace["reads"])
-                checked_info(trace.get("info"))
-                yield path, trace, State.from_dict(trace["output"])
-            except ValueError:
-                self.store.drop_trace(path)
-
-    def _difference(self, reads: Mapping[str, Any], flags: Mapping[str, Any]) -> tuple[str, str] | None:
-        return first_difference(reads, flags, self.project, self.digests, self.pool.places.fixed)
+        found = next(self._lookup.hits(key, flags), None)
+        if found is None:
+            return None
+        self._made[found.path] = found.state
+        with suppress(OSError):
+            os.utime(found.path)  # the order of use, for collecting garbage
+        return StepOutcome(call, key, found.state, found.trace, hit=True)
 
     def _check_failed(self, key: str, action: str, flags: Mapping[str, Any], timeout: float) -> None:
         """Raise the error of an earlier try in this run, where all that it had read is the same now.
@@ -204,7 +194,7 @@ class Engine:
         """
         for failure in self._failed.get(key, ()):
             if failure.reads is not None:
-                again = self._difference(failure.reads, flags) is None
+                again = self._lookup.difference(failure.reads, flags) is None
             else:
                 again = failure.action == action and not (
                     failure.error.timed_out and timeout > failure.timeout
@@ -223,15 +213,17 @@ class Engine:
                     return
 
     @contextmanager
-    def _folders(self, action: str, state: State) -> Iterator[None]:
-        """Alone in the build folders that the step may write to: their paths are the same for everybody."""
+    def _folders(self, action: str, state: State) -> Iterator[list[int]]:
+        """Alone in the build folders that the step may write to: their paths are the same for everybody.
+
+        Gives the locks, for the process that writes there: it may live on for a moment when this one dies.
+        """
         with ExitStack() as stack:
-            for name in sorted({action, *state.work}):
-                stack.enter_context(self.store.lock(f"work-{name}"))
-            yield
+            names = sorted({action, *state.work})
+            yield [stack.enter_context(self.store.lock(f"work-{name}")) for name in names]
 
     def _lock_name(self, key: str, flags: Mapping[str, Any]) -> str:
-        return digest_value("lock", [key, fields_of(flags, dict.fromkeys(self._index.fields(key)))])
+        return digest_value("lock", [key, fields_of(flags, dict.fromkeys(self._lookup.fields(key)))])
 
     def _run(
         self,
@@ -241,11 +233,12 @@ class Engine:
         state: State,
         flags: Mapping[str, Any],
         timeout: float,
+        held: Sequence[int],
         slot: JobSlot,
         listener: Listener,
     ) -> StepOutcome:
         self._check_failed(key, action, flags, timeout)
-        if not self.pool.ready:
+        if not self.pool.start():
             listener(call.name, "load", 0.0)
         slot.open()
         listener(call.name, "run", 0.0)
@@ -259,7 +252,7 @@ class Engine:
         }
         with said:
             try:
-                answer = slot.run(call, request, timeout, log)
+                answer = slot.run(call, request, timeout, log, held)
                 after = self._result(call, answer, state, action, log)
             except DamagedBlob:
                 remove_tree(log)
@@ -276,8 +269,11 @@ class Engine:
         remove_tree(log)
         reads = {**answer["reads"], "fields": fields_of(flags, answer["reads"]["fields"])}
         trace = {"step": call.to_dict(), "reads": reads, "output": after.to_dict(), "info": info}
-        if self._difference(reads, flags) is None:
+        if self._lookup.difference(reads, flags) is None:
             self._made[self.store.add_trace(key, trace)] = after
+            with suppress(OSError):
+                keep_texts(self.store, reads, self.project)
+        self.history.note(call, answer["seconds"], answer["peak_rss_kb"])
         listener(call.name, "done", answer["seconds"])
         return StepOutcome(call, key, after, trace, hit=False)
 

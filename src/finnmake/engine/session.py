@@ -13,12 +13,14 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from finnmake.engine import recording
+from finnmake.engine.channel import requests
 from finnmake.engine.files import Signature, settled, signature
 from finnmake.engine.folders import remove_tree
 from finnmake.engine.local_modules import LocalFinder
@@ -35,6 +37,9 @@ INPUTS = "inputs"
 
 #: Packages whose steps fail with lines of their own, which say nothing to a user.
 _TOOLS = ("finn", "finnmake", "qonnx")
+
+#: Packages whose own messages FINN's part of the table of messages is about.
+_FLOW = ("finn", "qonnx")
 
 
 class Adapter(Protocol):
@@ -103,11 +108,12 @@ class Session:
             except (Exception, SystemExit) as error:
                 recording.activate(None)
                 self._settle()
+                error = self._recording_failed() or error
                 raised = (error.__cause__ if isinstance(error, NodeFailure) else None) or error
                 _flush()
                 with suppress(OSError):  # the disk may be full
                     traceback.print_exception(raised)
-                answer = failure(error, self._own_line(raised, call.target))
+                answer = failure(error, self._own_line(raised, call.target), partial(self._is_own, call))
                 if self._contained and _missing_outside(raised):
                     answer["cure"] = f"{answer['cure']} {_MOUNTS}".strip()
                 if self._recorder is not None:
@@ -116,6 +122,15 @@ class Session:
             finally:
                 recording.activate(None)
 
+    def _recording_failed(self) -> OSError | None:
+        """Why it is not known what the step read, where that is so: other errors may come of it."""
+        if self._recorder is None or self._recorder.failure is None:
+            return None
+        failure = self._recorder.failure
+        self._recorder.discard()
+        self._recorder = None
+        return failure
+
     def _own_line(self, error: BaseException, target: str) -> str:
         """`file:line` of the innermost frame in the user's own code or the plugin's, where there is one."""
         lines = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
@@ -123,6 +138,18 @@ class Session:
             lines.append((str(error.filename), error.lineno))
         own = [(place, line) for name, line in lines if (place := self._own_file(name, target)) is not None]
         return f"{portable(own[-1][0], str(self._project))}:{own[-1][1]}" if own else ""
+
+    def _is_own(self, call: StepCall, error: BaseException) -> bool:
+        """Whether it was raised by code of the user's or the plugin's, or by an analysis, and not by FINN."""
+        if call.kind == "analysis":
+            return True
+        tools = [f"{place}/" for name in _FLOW for place in getattr(sys.modules.get(name), "__path__", ())]
+        for frame in reversed(traceback.extract_tb(error.__traceback__)):
+            if self._own_file(frame.filename, call.target) is not None:
+                return True
+            if frame.filename.startswith(tuple(tools)):
+                return False
+        return isinstance(error, SyntaxError) and self._own_file(str(error.filename), call.target) is not None
 
     def _own_file(self, name: str, target: str) -> str | None:
         """Absolute name of a source file of the user's own, or of the package that the plugin is from."""
@@ -175,6 +202,8 @@ class Session:
         recording.activate(None)
         seconds = time.monotonic() - started
         self._settle()
+        if recorder.failure is not None:
+            raise recorder.failure
         reads: dict[str, Any] = recorder.close()
         self._recorder = None
         after = self._keep(loaded, state, work, fields.overrides)
@@ -292,13 +321,23 @@ def _seed(call: StepCall) -> None:
     tempfile._name_sequence = (f"{number:06d}" for number in itertools.count())  # type: ignore[attr-defined]
 
 
-def failure(error: BaseException, own_line: str) -> dict[str, Any]:
-    """What the main process is told of an exception in a step."""
+def failure(
+    error: BaseException, own_line: str, is_own: Callable[[BaseException], bool] = lambda _: False
+) -> dict[str, Any]:
+    """What the main process is told of an exception in a step.
+
+    Args:
+        error: what was raised.
+        own_line: `file:line` of the user's own code, where it passed through some.
+        is_own: whether an exception was raised by code of the user's own.
+    """
     about = error if isinstance(error, NodeFailure) else NodeFailure("", "")
     error = about.__cause__ or error
     known = error if isinstance(error, FinnmakeError) else None
     message = _words(error)
-    category, tip = classify([*_causes(error), message], known.category if known else "unknown")
+    raised = [*_causes(error), error]
+    own = {_words(each) for each in raised if is_own(each)}
+    category, tip = classify(map(_words, raised), known.category if known else "unknown", own)
     told = f"{message}; {about.remark}" if about.remark else message
     return {
         "ok": False,
@@ -320,16 +359,16 @@ def _words(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _causes(error: BaseException) -> list[str]:
-    """The words of what led to an exception, the first cause first: tools below FINN say more than FINN."""
-    found: list[str] = []
+def _causes(error: BaseException) -> list[BaseException]:
+    """What led to an exception, the first cause first: tools below FINN say more than FINN."""
+    found: list[BaseException] = []
     seen = {id(error)}
     while True:
         before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
         if before is None or id(before) in seen:
             return found
         seen.add(id(before))
-        found.insert(0, _words(before))
+        found.insert(0, before)
         error = before
 
 
@@ -353,8 +392,7 @@ def _flush() -> None:
 
 def serve(channel: socket.socket, session: Session) -> None:
     """Answer requests (JSON lines) until the other side closes the channel."""
-    with channel.makefile("rb") as requests:
-        for line in requests:
-            answer = session.run(json.loads(line))
-            channel.sendall(json.dumps(answer).encode() + b"\n")
+    for line in requests(channel):
+        answer = session.run(json.loads(line))
+        channel.sendall(json.dumps(answer).encode() + b"\n")
     session.close()

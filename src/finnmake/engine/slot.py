@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -42,10 +42,17 @@ class JobSlot:
             self._open = None
             context.__exit__(None, None, None)
 
-    def run(self, call: StepCall, request: Mapping[str, Any], timeout: float, log: Path) -> dict[str, Any]:
-        """The answer of the child to a request that succeeded. Raises StepError, DamagedBlob."""
+    def run(
+        self, call: StepCall, request: Mapping[str, Any], timeout: float, log: Path, held: Sequence[int] = ()
+    ) -> dict[str, Any]:
+        """The answer of the child to a request that succeeded. Raises StepError, DamagedBlob.
+
+        Args:
+            timeout: seconds.
+            held: locks that the child holds with this process.
+        """
         try:
-            answer = self.open().run(request, timeout)
+            answer = self._run(request, timeout, held)
         except JobDied as death:
             self.drop()
             raise _died(call, death, log) from death
@@ -67,6 +74,19 @@ class JobSlot:
         if not answer.get("reusable"):
             self.drop()
         return answer
+
+    def _run(self, request: Mapping[str, Any], timeout: float, held: Sequence[int]) -> dict[str, Any]:
+        """The child's answer; one whose worker is lost, for a reason that is not its own, is asked again.
+
+        Raises JobDied, JobTimeout.
+        """
+        try:
+            return self.open().run(request, timeout, held)
+        except JobDied as death:
+            if not death.lost or death.memory:
+                raise
+        self.drop()
+        return self.open().run(request, timeout, held)
 
 
 def _failed(call: StepCall, answer: Mapping[str, Any], log: Path) -> StepError:

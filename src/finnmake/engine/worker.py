@@ -3,7 +3,7 @@
 Started by `finnmake.engine.pool`. On its control socket it takes JSON messages: `{"spawn": id}` with the
 job's channel attached, and `{"kill": id}`. When a child ends, the worker kills what the child left running
 and writes `{"exit": …}` on the child's channel. When the control socket closes, it kills what still runs and
-goes.
+goes; one that stays warm (see `warm_worker`) serves the next control socket.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -31,11 +32,16 @@ _FORK_SECONDS = 10.0
 
 
 class Worker:
-    """Forks children and tells how they ended."""
+    """Forks children and tells how they ended.
 
-    def __init__(self, control: socket.socket, settings: dict[str, Any]) -> None:
-        self._control = control
+    Args:
+        settings: what `WorkerPool` tells it.
+        kept: sockets of this process that are none of its children's.
+    """
+
+    def __init__(self, settings: dict[str, Any], kept: Sequence[socket.socket] = ()) -> None:
         self._settings = settings
+        self._kept = kept
         self._store = Store(Path(settings["store"]), settings["owner"])
         self._adapter: Any = None
         self._memory_kills = 0
@@ -43,22 +49,25 @@ class Worker:
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_write, False)
 
-    def main(self) -> None:
-        """Import the backend, then serve until the control socket closes."""
+    def load(self) -> dict[str, Any]:
+        """Import the backend; gives what to tell whoever waits for it."""
         gc.disable()  # there is nothing to collect while modules load, only time to lose
         try:
             self._adapter = importlib.import_module(self._settings["adapter"])
             self._adapter.preload()
         except Exception as error:
-            self._tell({"ready": False, "message": f"{type(error).__name__}: {error}"})
-            return
+            return {"ready": False, "message": f"{type(error).__name__}: {error}"}
         gc.freeze()
         gc.enable()
         processes.adopt_orphans()
-        self._memory_kills = processes.memory_kills()
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._wake_write)
-        self._tell({"ready": True})
+        return {"ready": True}
+
+    def serve(self, control: socket.socket) -> None:
+        """Take messages until the control socket closes; then nothing that was started is left."""
+        self._control = control
+        self._memory_kills = processes.memory_kills()
         try:
             self._serve()
         finally:
@@ -66,11 +75,12 @@ class Worker:
                 self._kill(job)
             for child, _ in self._jobs.values():
                 os.waitpid(child, 0)
-                self._store.sweep(child)
+                with suppress(OSError):
+                    self._store.sweep(child)
+            for _, channel in self._jobs.values():
+                channel.close()
+            self._jobs.clear()
             processes.kill_children(keep=())
-
-    def _tell(self, message: dict[str, Any]) -> None:
-        self._control.sendall(json.dumps(message).encode() + b"\n")
 
     def _serve(self) -> None:
         with selectors.DefaultSelector() as selector:
@@ -137,10 +147,11 @@ class Worker:
         processes.adopt_orphans()  # so that all that a job starts can be told from what others do
         processes.expendable()
         signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for number in (signal.SIGCHLD, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
         self._control.close()
-        for _, channel in self._jobs.values():
-            channel.close()
+        for kept in (*self._kept, *(channel for _, channel in self._jobs.values())):
+            kept.close()
 
     def _run_child(self, channel: socket.socket) -> None:
         project = Path(self._settings["project"])
@@ -194,6 +205,11 @@ class Worker:
                 channel.sendall(b"\n" + json.dumps(ended).encode() + b"\n")
 
 
+def tell(control: socket.socket, message: dict[str, Any]) -> None:
+    """Send a message to whoever has the other end."""
+    control.sendall(json.dumps(message).encode() + b"\n")
+
+
 def _control(where: str) -> socket.socket:
     """The control socket: an inherited descriptor's number, or the path of a socket to connect to."""
     if where.isdigit():
@@ -205,7 +221,11 @@ def _control(where: str) -> socket.socket:
 
 def main() -> None:
     """Entry point: `python -m finnmake.engine.worker CONTROL SETTINGS_JSON`."""
-    Worker(_control(sys.argv[1]), json.loads(sys.argv[2])).main()
+    control, worker = _control(sys.argv[1]), Worker(json.loads(sys.argv[2]))
+    answer = worker.load()
+    tell(control, answer)
+    if answer["ready"]:
+        worker.serve(control)
     sys.stderr.flush()
     os._exit(0)  # taking the backend's modules down in order takes a tenth of a second
 

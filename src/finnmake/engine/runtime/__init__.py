@@ -17,7 +17,7 @@ PROJECT = Path("/workspace")
 IMAGE_PYTHON = Path("/opt/finnmake")
 
 #: What of the store only the main process writes: steps in a container or sandbox can only read it.
-PROTECTED = ("VERSION", "actions", "locks", "tools")
+PROTECTED = ("VERSION", "actions", "locks", "roots", "tools")
 
 #: Which image is pinned, in the project.
 LOCK = "docker/image.lock.json"
@@ -71,6 +71,10 @@ class WorkerProcess(Protocol):
     @property
     def control(self) -> socket.socket:
         """Datagrams to and from the worker (SOCK_SEQPACKET), descriptors with them."""
+
+    @property
+    def loaded(self) -> bool:
+        """Whether it had loaded the backend before it was asked to start."""
 
     def last_words(self) -> str:
         """The last line that it wrote to standard error; empty where there is none."""

@@ -30,6 +30,8 @@ _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc
 class BwrapProcess:
     """A worker in a sandbox."""
 
+    loaded = False
+
     def __init__(self, process: Process, store: Store, owner: str) -> None:
         self._process = process
         self._store = store

@@ -58,6 +58,8 @@ _PROBE_SECONDS = 120.0
 class ContainerProcess:
     """A worker in a container."""
 
+    loaded = False
+
     def __init__(
         self, client: DockerClient, container: Container, control: socket.socket, store: Store, owner: str
     ) -> None:

@@ -25,6 +25,8 @@ CURE = "Remove .venv and run ./doitw again: it installs the toolchain anew."
 class Process:
     """A worker in a process of this machine."""
 
+    loaded = False
+
     def __init__(self, process: subprocess.Popen[bytes], control: socket.socket, errors: IO[bytes]) -> None:
         self._process = process
         self._control = control
@@ -65,6 +67,11 @@ class Process:
             self._process.wait()
 
 
+def program(module: str, descriptor: int, *settings: Mapping[str, Any]) -> list[str]:
+    """The command line of a worker program: the descriptor of its socket, and what it is told."""
+    return [sys.executable, "-P", "-m", module, str(descriptor), *map(json.dumps, settings)]
+
+
 def launch(
     before: Sequence[str], settings: Mapping[str, Any], environment: Mapping[str, str], cure: str
 ) -> Process:
@@ -74,18 +81,10 @@ def launch(
     """
     mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     errors = tempfile.TemporaryFile()  # noqa: SIM115 (as long as the process)
-    program = [
-        sys.executable,
-        "-P",
-        "-m",
-        "finnmake.engine.worker",
-        str(theirs.fileno()),
-        json.dumps(settings),
-    ]
     with theirs:
         try:
             process = subprocess.Popen(
-                [*before, *program],
+                [*before, *program("finnmake.engine.worker", theirs.fileno(), settings)],
                 pass_fds=[theirs.fileno()],
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -116,21 +115,20 @@ class LocalRuntime:
 
     def start(self, places: Places, settings: Mapping[str, Any], environment: Environment) -> Process:
         """Start a worker. Raises WorkerError."""
+        return launch(self.wrapped([]), settings, self.environment(environment), CURE)
+
+    def environment(self, environment: Environment) -> dict[str, str]:
+        """All variables that a worker gets."""
         path = {"PATH": os.environ["PATH"]} if "PATH" in os.environ else {}
-        return launch(
-            self._wrapped([]),
-            settings,
-            {**path, **environment},
-            CURE,
-        )
+        return {**path, **environment}
 
     def probe(self, command: Sequence[str]) -> str:
         """What a command prints. Raises as `vivado.ask` does."""
         from finnmake.engine import vivado
 
-        return vivado.ask(self._wrapped(command))
+        return vivado.ask(self.wrapped(command))
 
-    def _wrapped(self, command: Sequence[str]) -> Sequence[str]:
+    def wrapped(self, command: Sequence[str]) -> Sequence[str]:
         """The command in the tools' environment, where there are tools."""
         if self._tools is None:
             return command
