@@ -3,26 +3,52 @@
 from __future__ import annotations
 
 import gc
+import signal
 import sys
 import tomllib
 
-from doit.doit_cmd import DoitMain
+from finnmake.tasks import interrupts
 
 
 def main() -> int:
     """Run doit with the command line's arguments; gives the exit code."""
+    interrupts.heed(signal.SIGINT)
+    try:
+        return _run()
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped; what was done is kept, and the next run goes on from there\n")
+        return interrupts.STOPPED
+    finally:
+        interrupts.ending()
+
+
+def _run() -> int:
+    if sys.argv[1:2] == ["doctor"] and not _usable():
+        from finnmake.tasks import doctor_report
+
+        return doctor_report.main(sys.argv[2:])
+    from doit.doit_cmd import DoitMain
+
     DoitMain.BIN_NAME = "doit"
     gc.set_threshold(
         100_000
     )  # thousands of tasks are made to stay: looking for garbage among them takes long
     try:
         return int(DoitMain().run(_ordered(sys.argv[1:])) or 0)
-    except KeyboardInterrupt:
-        sys.stderr.write("stopped; what was done is kept, and the next run goes on from there\n")
-        return 130
     except tomllib.TOMLDecodeError as error:  # doit reads its own table before anything of finnmake's runs
         sys.stderr.write(f"ERROR: pyproject.toml: not a TOML file: {error}\n  -> Correct it.\n")
         return 3
+
+
+def _usable() -> bool:
+    """Whether doit can run a command at all: `doctor` must say what is wrong where it cannot."""
+    try:
+        with open("pyproject.toml", "rb") as stream:
+            table = tomllib.load(stream)
+        import finnmake.tasks.doctor  # noqa: F401 (with it all that commands stand on)
+    except Exception:  # whatever a broken package or file raises
+        return False
+    return "doctor" in table.get("tool", {}).get("doit", {}).get("plugins", {}).get("command", {})
 
 
 def _ordered(arguments: list[str]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 #: Where an analysis puts its file inside the step's output folder (see the adapter).
 _ANALYSES = "postprocessing/"
 
+#: What a file is called until it is whole, here and where the store places one.
+_PARTIAL = re.compile(r"\..+\.[0-9a-f]{8}", re.DOTALL)
+
 
 def write_text(path: Path, text: str) -> None:
     """Replace `path` by a file with this text, visible only when whole."""
@@ -35,6 +39,13 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Replace `path` by this JSON value, laid out for people."""
     write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def remove_partial(builds: Path) -> None:
+    """Remove what a run that was killed has left of files that it was writing. None may be writing now."""
+    for parent, _, names in os.walk(builds):
+        for name in filter(_PARTIAL.fullmatch, names):
+            Path(parent, name).unlink(missing_ok=True)
 
 
 def place_artifacts(

@@ -6,7 +6,7 @@ import difflib
 import fnmatch
 import signal
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from doit import doit_cmd
 from doit.cmd_base import DodoTaskLoader, ModuleTaskLoader
@@ -15,6 +15,7 @@ from doit.exceptions import InvalidCommand, InvalidDodoFile
 from finnmake.errors import BlueprintError, FinnmakeError
 from finnmake.exploration.configs import config_id, find_config
 from finnmake.exploration.selection import select
+from finnmake.tasks import interrupts
 from finnmake.tasks.workspace import Workspace, workspace
 
 #: What may be given on the command line as `name=value`.
@@ -46,14 +47,14 @@ class _Errors:
             if name in (self.cmd_names or ()):
                 raise InvalidCommand(f"{name} is a command\n  -> It comes first: doit {name} [options]")
         try:
-            ws.asked = _configurations(ws, pos_args, GROUPS)
+            ws.asked = configurations_named(ws, pos_args, GROUPS)
             if cmd.execute_tasks:
                 ws.lock()
                 for note in ws.space.notes:
                     ws.screen.line(f"note: {note}")
                 _ = ws.ground  # tells what is wrong with the container before anything runs
             tasks = super().load_tasks(cmd, pos_args)  # type: ignore[misc]
-            _check_names(pos_args, [task.name for task in tasks])
+            check_names(pos_args, [task.name for task in tasks])
         except FinnmakeError as error:
             raise InvalidDodoFile(str(error)) from error
         return tasks
@@ -65,7 +66,7 @@ class Loader(_Errors, DodoTaskLoader):  # type: ignore[misc]
     def load_tasks(self, cmd: Any, pos_args: Sequence[str]) -> Any:
         """The tasks of dodo.py. Raises InvalidDodoFile, InvalidCommand."""
         if cmd.execute_tasks:
-            signal.signal(signal.SIGTERM, _interrupt)
+            interrupts.heed(signal.SIGTERM)
         return super().load_tasks(cmd, pos_args)
 
 
@@ -73,7 +74,9 @@ class ApiLoader(_Errors, ModuleTaskLoader):  # type: ignore[misc]
     """The loader of finnmake's own tasks, without a dodo.py, for runs that Python code starts."""
 
 
-def _configurations(ws: Workspace, names: Sequence[str], groups: Collection[str]) -> tuple[str, ...] | None:
+def configurations_named(
+    ws: Workspace, names: Sequence[str], groups: Collection[str]
+) -> tuple[str, ...] | None:
     """The configurations that the command line names, where it names nothing else; otherwise None.
 
     Raises BlueprintError for a pattern that fits none of those that are selected.
@@ -98,10 +101,6 @@ def _matching(ws: Workspace, name: str, pattern: str) -> list[str]:
     return found
 
 
-def _interrupt(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
-
-
 def check_variables(given: Iterable[str]) -> None:
     """Raise InvalidCommand for a mistyped `blueprint=NAME`: the default would be built in its place."""
     for name in given:
@@ -110,7 +109,7 @@ def check_variables(given: Iterable[str]) -> None:
             raise InvalidCommand(f"there is no variable {name!r}\n  -> There are {known}.")
 
 
-def _check_names(wanted: Sequence[str], known: Sequence[str]) -> None:
+def check_names(wanted: Sequence[str], known: Sequence[str]) -> None:
     """Raise InvalidCommand for a configuration that does not exist, naming those that do."""
     for name in wanted:
         group, colon, config_id = name.partition(":")

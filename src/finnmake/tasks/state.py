@@ -28,11 +28,10 @@ class StateDB:
         self.codec = codec
         self._tasks: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
-        self._connection = self._connect(Path(name))
-        self._rows = dict(self._connection.execute("SELECT task, data FROM tasks"))
+        self._connection, self._rows = self._read(Path(name))
 
-    def _connect(self, path: Path) -> sqlite3.Connection:
-        """Open the file; one that is no database is put aside: tasks are then looked up in the store."""
+    def _read(self, path: Path) -> tuple[sqlite3.Connection, dict[str, str]]:
+        """Open the file, and all rows; one that is damaged is put aside: the store knows what was done."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -40,7 +39,7 @@ class StateDB:
             except sqlite3.DatabaseError as error:
                 if isinstance(error, sqlite3.OperationalError):
                     raise
-                path.replace(path.with_name(path.name + ".damaged"))
+                _put_aside(path)
                 return _open(path)
         except (OSError, sqlite3.Error) as error:
             raise InvalidDodoFile(
@@ -70,8 +69,9 @@ class StateDB:
             self._write(task_id, self._task(task_id))
 
     def _write(self, task: str, values: Mapping[str, Any]) -> None:
-        with self._lock, self._connection:
-            self._connection.execute("REPLACE INTO tasks VALUES (?, ?)", (task, json.dumps(values)))
+        data = json.dumps(values)
+        self._change("REPLACE INTO tasks VALUES (?, ?)", task, data)
+        self._rows[task] = data
 
     def in_(self, task_id: str) -> bool:
         """Whether anything is kept of the task."""
@@ -80,16 +80,30 @@ class StateDB:
     def remove(self, task_id: str) -> None:
         """Forget the task, at once."""
         self._tasks[task_id] = {}
+        self._change("DELETE FROM tasks WHERE task = ?", task_id)
         self._rows.pop(task_id, None)
-        with self._lock, self._connection:
-            self._connection.execute("DELETE FROM tasks WHERE task = ?", (task_id,))
 
     def remove_all(self) -> None:
         """Forget all tasks, at once."""
         self._tasks = {}
+        self._change("DELETE FROM tasks")
         self._rows = {}
-        with self._lock, self._connection:
-            self._connection.execute("DELETE FROM tasks")
+
+    def _change(self, statement: str, *values: str) -> None:
+        """Write through; where that meets damage which reading did not, all rows move to a new file."""
+        with self._lock:
+            try:
+                with self._connection:
+                    self._connection.execute(statement, values)
+            except sqlite3.OperationalError:
+                raise
+            except sqlite3.DatabaseError:
+                self._connection.close()
+                _put_aside(Path(self.name))
+                self._connection, _ = _open(Path(self.name))
+                with self._connection:
+                    self._connection.executemany("INSERT INTO tasks VALUES (?, ?)", self._rows.items())
+                    self._connection.execute(statement, values)
 
     def dump(self) -> None:
         """Close the file; everything is written already."""
@@ -105,13 +119,21 @@ def _values(row: str | None) -> dict[str, Any]:
     return values if isinstance(values, dict) else {}
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def _put_aside(path: Path) -> None:
+    """Call it `.damaged`; a journal of it would be another one's, and goes."""
+    path.replace(path.with_name(path.name + ".damaged"))
+    for journal in ("-wal", "-shm"):
+        path.with_name(path.name + journal).unlink(missing_ok=True)
+
+
+def _open(path: Path) -> tuple[sqlite3.Connection, dict[str, str]]:
     connection = sqlite3.connect(path, timeout=30, check_same_thread=False)
+    connection.text_factory = lambda data: data.decode(errors="replace")
     try:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("CREATE TABLE IF NOT EXISTS tasks (task TEXT PRIMARY KEY, data TEXT)")
+        return connection, dict(connection.execute("SELECT task, data FROM tasks"))
     except sqlite3.Error:
         connection.close()
         raise
-    return connection

@@ -21,6 +21,7 @@ from finnmake.blueprint.problems import BlueprintErrors
 from finnmake.blueprint.slots import entry_name
 from finnmake.blueprint.space import DesignSpace
 from finnmake.engine.files import FileDigests
+from finnmake.engine.roots import note
 from finnmake.engine.runtime import Places
 from finnmake.engine.runtime.choose import Ground, choose
 from finnmake.engine.store import Store, default_root
@@ -36,6 +37,7 @@ from finnmake.runner import devices
 from finnmake.settings import Settings, read_settings
 from finnmake.tasks.names import Names
 from finnmake.tasks.notes import vivado_note
+from finnmake.tasks.schedule_jobs import Gate
 from finnmake.tasks.screen import Screen, failure_text
 from finnmake.tasks.site import Site
 from finnmake.tasks.sources import modules_digest
@@ -70,6 +72,8 @@ class Workspace:
     ) -> None:
         self.root = root
         self.screen = Screen()
+        #: How many builds run at once.
+        self.gate = Gate()
         self.digests = FileDigests()
         self.hooks = Hooks(hooks)
         #: Configurations named on the command line, where it names nothing else: the others are not loaded.
@@ -259,12 +263,16 @@ class Workspace:
         from finnmake.engine.pool import PoolSettings, WorkerPool
         from finnmake.engine.processes import owner_name
         from finnmake.engine.realize import Engine
+        from finnmake.engine.runtime.warm import staying
+        from finnmake.engine.warm import idle_seconds
         from finnmake.report.html import Pages
         from finnmake.runner.factory import create_build_runner_factory
 
-        self.screen.place = self.ground.runtime.described
-        store = Store(self.places.store).open()
+        runtime = staying(self.ground.runtime, self.toolchain.digest, self.digests, idle_seconds(os.environ))
+        self.screen.place = runtime.described
+        store = Store(self.places.store, told=self.screen.line).open()
         store.sweep()
+        note(store, self.root)
         pool = WorkerPool(
             PoolSettings(
                 self.backend.adapter,
@@ -274,14 +282,15 @@ class Workspace:
                 owner_name(),
                 self.backend.described,
             ),
-            self.ground.runtime,
+            runtime,
         )
         self._open = pool, store
         atexit.register(self.close)
         self._note_what_lacks()
         engine = Engine(store, pool, self.root, self.toolchain, self.digests)
-        make = create_build_runner_factory(self.backend.name)
-        return make(engine, self.root, self.names, Pages(self.root / "templates"), self._listen)
+        factory = create_build_runner_factory(self.backend.name)
+        pages = Pages(self.root / "templates")
+        return factory.on_engine(engine, self.root, self.names, pages, self._listen)
 
     def _note_what_lacks(self) -> None:
         """Say at once before which step builds will stop for want of Vivado."""
@@ -301,8 +310,11 @@ class Workspace:
             pool.close()
             with suppress(OSError):
                 store.sweep(os.getpid())
+            store.close()
         if self._lock_file is not None:
-            self._lock_file.close()
+            with suppress(OSError), self._lock_file:
+                if threading.active_count() == 1:  # of a run that was stopped, some may still be writing
+                    self._lock_file.truncate(0)
             self._lock_file = None
         atexit.unregister(self.close)
 
@@ -356,20 +368,29 @@ class Workspace:
         """Hold the workspace until this process ends. Raises WorkspaceError where another run holds it."""
         path = self.root / "builds" / ".lock"
         path.parent.mkdir(exist_ok=True)
-        self._lock_file = open(path, "a+")  # noqa: SIM115 (held as long as the process lives)
+        lock_file = open(path, "a+")  # noqa: SIM115 (held as long as the process lives)
+        lock_file.seek(0)
         try:
-            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            self._lock_file.seek(0)
-            holder = self._lock_file.read().strip() or "unknown"
+            with lock_file:
+                holder = lock_file.read().strip() or "unknown"
             raise WorkspaceError(
                 f"another run is building in this folder (process {holder})",
                 where=Location(path=self.root),
                 cure="Wait for it, or stop it; runs in other clones may share the store.",
             ) from error
-        self._lock_file.truncate(0)
-        self._lock_file.write(f"{os.getpid()}\n")
-        self._lock_file.flush()
+        self._lock_file = lock_file
+        atexit.register(self.close)
+        if lock_file.read():  # whoever wrote it did not come to its end
+            from finnmake.runner.outputs import remove_partial
+
+            remove_partial(path.parent)
+        lock_file.truncate(0)
+        lock_file.write(f"{os.getpid()}\n")
+        lock_file.flush()
+        with suppress(OSError):  # a run that finds everything up to date opens no store
+            note(Store(default_root()), self.root)
 
 
 def _read_model(path: Path) -> ModelInfo:

@@ -1,0 +1,35 @@
+"""Waiting for what another process does, and what it holds in a store: for tests of several at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+
+def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
+    """Wait until the condition holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to that"
+        time.sleep(0.01)
+
+
+def holders(store: Path) -> dict[str, int]:
+    """The store's locks that a process holds alone, by name: its number."""
+    return {name: pid for name, pid, kind in _locks(store, waiting=False) if kind == "WRITE"}
+
+
+def waiting_for(store: Path) -> dict[str, int]:
+    """The store's locks that a process waits for, by name: its number."""
+    return {name: pid for name, pid, _ in _locks(store, waiting=True)}
+
+
+def _locks(store: Path, waiting: bool) -> Iterator[tuple[str, int, str]]:
+    """From /proc/locks: `1: FLOCK ADVISORY WRITE 4711 08:02:131 0 EOF`; `1: -> FLOCK …` waits."""
+    names = {str(path.stat().st_ino): path.name for path in (store / "locks").glob("*")}
+    for line in Path("/proc/locks").read_text().splitlines():
+        row = [word for word in line.split() if word != "->"]
+        inode = row[5].rpartition(":")[2]
+        if ("->" in line) == waiting and inode in names:
+            yield names[inode], int(row[4]), row[3]
