@@ -7,7 +7,7 @@ file that raises one. The first entry that matches wins: an entry stands before 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 #: What can go wrong in a build, in the words of a report.
@@ -42,6 +42,7 @@ class ErrorPattern:
         tip: what to do.
         example: the message as a user meets it.
         source: the tool and the file that raises it.
+        anywhere: whether it means the same in a plugin's own code, though FINN or Python raises it.
     """
 
     pattern: str
@@ -49,6 +50,14 @@ class ErrorPattern:
     tip: str
     example: str
     source: str
+    anywhere: bool = False
+
+    @property
+    def is_of_tool(self) -> bool:
+        """Whether it is about the machine or a tool below FINN, whichever code runs into it."""
+        first = re.split(r"\W", self.source, maxsplit=1)[0]
+        known = self.anywhere or self.category in ("memory", "environment")
+        return known or first not in ("finn", "qonnx", "Python")
 
 
 _ENVIRONMENT = (
@@ -163,11 +172,12 @@ _MEMORY = (
         "Python",
     ),
     ErrorPattern(
-        r"MemoryError|Cannot allocate memory|std::bad_alloc|Out of [Mm]emory|Unable to allocate .*[KMGTP]iB",
+        r"MemoryError|Cannot allocate memory|bad_alloc|bad allocation|Out of [Mm]emory"
+        r"|Unable to allocate .*[KMGTP]iB|Failed to allocate memory",
         "memory",
         "Run fewer builds at once (-n), lower NUM_DEFAULT_WORKERS, or use a machine with more memory.",
         "_ArrayMemoryError: Unable to allocate 7.28 TiB for an array with shape (1000000, 1000000)",
-        "Python, NumPy, Vivado",
+        "Python, NumPy, ONNX Runtime, Vivado",
     ),
     ErrorPattern(
         r"Abnormal program termination",
@@ -700,11 +710,19 @@ _CONFIG = (
         "finn: builder/build_dataflow_steps.py",
     ),
     ErrorPattern(
-        r"Step \S+ is not a default step|Could not resolve build step|No module named|cannot import name",
+        r"No module named|cannot import name",
         "config",
         "A step or plugin names something that cannot be imported here.",
         "ModuleNotFoundError: No module named 'torchvision'",
-        "Python; finn: builder/build_dataflow.py",
+        "Python",
+        anywhere=True,
+    ),
+    ErrorPattern(
+        r"Step \S+ is not a default step|Could not resolve build step",
+        "config",
+        "A step or plugin names something that cannot be imported here.",
+        "FINNUserError: Could not resolve build step: my_step",
+        "finn: builder/build_dataflow.py",
     ),
     ErrorPattern(
         r"got an unexpected keyword argument|missing \d+ required (positional|keyword-only) argument"
@@ -738,16 +756,26 @@ ERROR_PATTERNS = (
 )
 
 
-def find_pattern(message: str) -> ErrorPattern | None:
-    """The first entry that a tool's message matches."""
-    return next((entry for entry in ERROR_PATTERNS if re.search(entry.pattern, message)), None)
+def find_pattern(message: str, of_tools: bool = False) -> ErrorPattern | None:
+    """The first entry that a message matches.
+
+    Args:
+        message: what was raised or printed.
+        of_tools: only entries for what any code can meet; in a plugin's code a division by zero is not the
+            batch size that it is in FINN's.
+    """
+    entries = (entry for entry in ERROR_PATTERNS if entry.is_of_tool or not of_tools)
+    return next((entry for entry in entries if re.search(entry.pattern, message)), None)
 
 
-def classify(messages: Iterable[str], default: str = "unknown") -> tuple[str, str]:
+def classify(messages: Iterable[str], default: str = "unknown", own: Collection[str] = ()) -> tuple[str, str]:
     """The category and the tip for a tool's messages; `default` and no tip where none is known.
 
     Args:
         messages: what was raised, the cause before what it led to: the first that is known counts.
+        default: the category of what is not known.
+        own: those of the messages that come from code of the user's own, not from FINN's.
     """
-    found = next(filter(None, map(find_pattern, messages)), None)
+    patterns = (find_pattern(message, of_tools=message in own) for message in messages)
+    found = next(filter(None, patterns), None)
     return (found.category, found.tip) if found is not None else (default, "")

@@ -22,28 +22,100 @@ import yaml
 #: The last blueprint that was taken, for tests in one process.
 TAKEN: list[dict[str, Any]] = []
 
-#: Brainsmith's own steps, and FINN's as they are registered there: without `step_`.
-KNOWN_STEPS = frozenset(
+#: Brainsmith's own steps: `@step(name=...)` in brainsmith/steps/.
+OWN_STEPS = frozenset(
     (
-        "apply_folding_config",
+        "apply_parallelization_config",
         "bert_cleanup",
+        "bert_streamlining",
         "build_dataflow_graph",
         "build_hw_graph",
-        "cleanup",
+        "constrain_folding_and_set_pumped_compute",
+        "explore_kernel_params",
+        "normalize_dataflow_layouts",
+        "shell_metadata_handover",
+    )
+)
+
+#: FINN's steps as they are registered there: `_discover_steps` of src/finn/util/brainsmith_integration.py in
+#: Xilinx/finn, branch custom/transformer, commit 15fbf080b. A release before it does without the last.
+FINN_STEPS = frozenset(
+    (
+        "qonnx_to_finn",
+        "tidy_up",
+        "streamline",
         "convert_to_hw",
         "create_dataflow_partition",
-        "create_stitched_ip",
+        "specialize_layers",
+        "target_fps_parallelization",
+        "apply_folding_config",
+        "minimize_bit_width",
         "generate_estimate_reports",
         "hw_codegen",
         "hw_ipgen",
-        "minimize_bit_width",
-        "minimize_bit_width_initial",
-        "qonnx_to_finn",
         "set_fifo_depths",
-        "specialize_layers",
-        "streamline",
-        "target_fps_parallelization",
-        "tidy_up",
+        "create_stitched_ip",
+        "measure_rtlsim_performance",
+        "out_of_context_synthesis",
+        "synthesize_bitfile",
+        "make_driver",
+        "deployment_package",
+    )
+)
+LATER_STEPS = frozenset(("transpose_decomposition",))
+KNOWN_STEPS = OWN_STEPS | FINN_STEPS | LATER_STEPS
+
+#: The fields of `DataflowBuildConfig` in that FINN: Brainsmith calls its constructor with `finn_config`.
+FINN_FIELDS = frozenset(
+    (
+        "auto_fifo_depths",
+        "auto_fifo_strategy",
+        "board",
+        "cpp_driver_version",
+        "default_swg_exception",
+        "enable_build_pdb_debug",
+        "enable_hw_debug",
+        "fifosim_input_throttle",
+        "fifosim_n_inferences",
+        "fifosim_save_waveform",
+        "folding_config_file",
+        "folding_two_pass_relaxation",
+        "fpga_part",
+        "generate_outputs",
+        "hls_clk_period_ns",
+        "kernel_selections",
+        "large_fifo_mem_style",
+        "loop_body_hierarchy",
+        "max_multithreshold_bit_width",
+        "minimize_bit_width",
+        "mvau_wwidth_max",
+        "no_stdout_redirect",
+        "output_dir",
+        "preserve_thresh_shape",
+        "rtlsim_batch_size",
+        "rtlsim_use_vivado_comps",
+        "save_intermediate_models",
+        "shell_flow_type",
+        "signature",
+        "specialize_layers_config_file",
+        "split_large_fifos",
+        "standalone_thresholds",
+        "start_step",
+        "steps",
+        "stitched_ip_gen_dcp",
+        "stop_step",
+        "synth_clk_period_ns",
+        "target_fps",
+        "verbose",
+        "verification_atol",
+        "verify_expected_output_npy",
+        "verify_input_npy",
+        "verify_save_full_context",
+        "verify_save_rtlsim_waveforms",
+        "verify_steps",
+        "vitis_floorplan_file",
+        "vitis_opt_strategy",
+        "vitis_platform",
     )
 )
 
@@ -79,7 +151,7 @@ class ExecutionError(Exception):
 
 
 def parse(path: Path) -> dict[str, Any]:
-    """The blueprint with its variables replaced. Raises KeyError or ValueError where Brainsmith would."""
+    """The blueprint with its variables replaced. Raises as Brainsmith would: Key-, Type- and ValueErrors."""
     raw = yaml.safe_load(path.read_text()) or {}
     data = _expanded(raw, {**os.environ, "BLUEPRINT_DIR": str(path.parent.absolute())})
     if float(data["clock_ns"]) <= 0:
@@ -91,6 +163,9 @@ def parse(path: Path) -> dict[str, Any]:
         raise ValueError(f"{output} requires board specification")
     if not isinstance(data.get("finn_config", {}), dict):
         raise ValueError("finn_config must be a mapping")
+    unknown = sorted(data.get("finn_config", {}).keys() - FINN_FIELDS)
+    if unknown:
+        raise TypeError(f"DataflowBuildConfig.__init__() got an unexpected keyword argument {unknown[0]!r}")
     space = data["design_space"]
     for kernel in space["kernels"]:
         _check_kernel(kernel)
@@ -141,7 +216,7 @@ def explore_design_space(
     (folder / "report").mkdir(parents=True)
     model = Path(model_path).read_bytes()
     (folder / "input.onnx").write_bytes(model)
-    if data["finn_config"].get("target_fps") == 13:
+    if data.get("finn_config", {}).get("target_fps") == 13:
         words = "Unable to find /tools/settings64.sh\n"
         (folder / "build_dataflow.log").write_text(words)
         raise ExecutionError("DSE failed: No successful builds\n  Failed: 1")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from inspect import isfunction
 from pathlib import Path
 
 import pytest
 import yaml
 
-from finnmake.backends import ALIASES, BACKENDS, Backend, backend_names
+from finnmake.backends import ALIASES, BACKENDS, Backend, backend_names, qonnx_calls
 from finnmake.blueprint import schema
 from finnmake.engine.state import StepCall
+from finnmake.errors import StepError
 from tests.plugins.third_party import Environment, Source
 from tests.projects import REPOSITORY, Project
 
@@ -22,6 +24,7 @@ SHOWN = dict(re.findall(r"^```(?:toml|python)\n# ([\w./]+)\n(.*?)^```$", PAGE, f
 
 INIT, ADAPTER = "finnmake_serial/__init__.py", "finnmake_serial/adapter.py"
 CONFIG = {"fpga_part": "xc7z020clg400-1", "synth_clk_period_ns": [5.0, 10.0]}
+TRANSFORMS = {"pre_proc": ["GiveUniqueNodeNames"], "post_proc": ["performance_analysis"]}
 
 
 def rows(head: str) -> list[list[str]]:
@@ -52,7 +55,7 @@ def environment(tmp_path: Path) -> Environment:
 def serial(tmp_path: Path, environment: Environment) -> Project:
     """A project that builds with the package's backend; it is not installed yet."""
     project = environment.project(tmp_path)
-    project.blueprint(keys={"backend": "serial"}, config=CONFIG)
+    project.blueprint(keys={"backend": "serial"}, config=CONFIG, transforms=TRANSFORMS)
     return project
 
 
@@ -65,8 +68,11 @@ def test_the_package_of_the_page_builds(serial: Project, environment: Environmen
 
     environment.install(source)
     run = serial.succeed("build")
-    assert run.steps == ["serial_estimate"] * 2 and "loading serial, once a run" in run.output
+    assert run.steps.count("serial_estimate") == run.steps.count("performance_analysis") == 2
+    assert run.steps.count("GiveUniqueNodeNames") == 1 and "loading serial, once a run" in run.output
     fast, slow = (serial.read("metrics.json", "tiny", f"config_00{number}") for number in (1, 2))
+    analysis = serial.read("postprocessing/performance_analysis.json", "tiny")
+    assert analysis["measured"]["throughput"] == fast["throughput"]
     assert fast["throughput"] == 2 * slow["throughput"] > 0
     assert serial.read("manifest.json", "tiny")["backend"] == "serial"
     assert serial.read("result.json", "tiny")["simulated"] is False
@@ -74,7 +80,7 @@ def test_the_package_of_the_page_builds(serial: Project, environment: Environmen
 
     source.change(ADAPTER, SHOWN[ADAPTER].replace("cycles = sum(weights)", "cycles = 2 * sum(weights)"))
     environment.install(source)
-    assert serial.succeed("build").steps == ["serial_estimate"] * 2
+    assert serial.succeed("build").steps.count("serial_estimate") == 2
     assert serial.read("metrics.json", "tiny")["throughput"] == fast["throughput"] / 2
 
 
@@ -119,6 +125,22 @@ def test_the_tables_of_attributes_are_those_of_the_records() -> None:
     assert shown == [field.name for field in dataclasses.fields(Backend)]
     shown = [quoted(name)[0] for name, _ in rows("| attribute of `call` | what |")]
     assert shown == [field.name for field in dataclasses.fields(StepCall)][: len(shown)]
+
+
+def test_the_table_of_shared_calls_is_that_of_the_module() -> None:
+    shown = [
+        name.partition("(")[0]
+        for cell, _ in rows("| of `finnmake.backends.qonnx_calls` | what |")
+        for name in quoted(cell)
+    ]
+    public = [name for name, each in vars(qonnx_calls).items() if isfunction(each)]
+    assert shown == public
+
+
+@pytest.mark.finn
+def test_steps_are_refused_by_the_shared_calls() -> None:
+    with pytest.raises(StepError, match="a step of the blueprint is none of transform and analysis"):
+        qonnx_calls.run(StepCall("mine", "step", "m:mine", {}, 0), None, None, Path())  # type: ignore[arg-type]
 
 
 def test_the_calls_of_brainsmith_are_shown() -> None:

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from finnmake.backends import brainsmith, brainsmith_blueprint, find_backend, onnx_metadata
 from finnmake.blueprint import schema, tables
-from finnmake.blueprint.brainsmith_steps import STEPS
+from finnmake.blueprint.brainsmith_fields import FIELDS
+from finnmake.blueprint.brainsmith_steps import FINN_STEPS, STEPS, default_steps
 from finnmake.blueprint.loader import forge
 from finnmake.blueprint.tables import FinnCatalog
 from finnmake.engine.files import FileDigests
@@ -32,7 +33,7 @@ from tests.projects import REPOSITORY, Project
 
 MODEL = REPOSITORY / "models/digits_mlp_w2a2.onnx"
 BACKEND = find_backend("brainsmith")
-DEFAULT = tables.step_list("estimate_only_dataflow_steps")
+DEFAULT = default_steps("brainsmith", "ESTIMATES")
 
 
 def config_of(**changes: Any) -> BuildConfig:
@@ -292,6 +293,103 @@ def test_the_output_stages_are_those_that_brainsmith_has() -> None:
     assert set(OutputStage) > set(BACKEND.output_stages)
 
 
+# what its FINN has, which is not finn-plus
+
+
+def own_blueprint(folder: Path, **space: Any) -> Path:
+    """A blueprint for Brainsmith in a project that `folder` holds."""
+    project = folder / "project"
+    (project / "models/net.onnx").write_text("{}")
+    (project / "blueprints").mkdir(exist_ok=True)
+    path = project / "blueprints/own.yaml"
+    stage = space.pop("output_stage", "ESTIMATES")
+    keys = {"name": "own", "model": "../models/net.onnx", "backend": "brainsmith", "output_stage": stage}
+    inner = {"config": {"board": "Pynq-Z1"}, **space}
+    path.write_text(yaml.safe_dump({**keys, "design_space": inner}, sort_keys=False))
+    return path
+
+
+def read(path: Path) -> BuildConfig:
+    (config,) = iter_configs(forge(path, path.parents[1], known=FinnCatalog()))
+    return config
+
+
+@pytest.mark.parametrize("stage", brainsmith_blueprint.OUTPUTS)
+@pytest.mark.parametrize("steps", ["default", None, "changed"])
+def test_the_default_steps_are_steps_that_brainsmith_has(folder: Path, stage: str, steps: str | None) -> None:
+    space: dict[str, Any] = {"output_stage": stage}
+    if steps == "changed":
+        space["steps"] = [{"after": "step_tidy_up", "insert": "bert_cleanup"}]
+    elif steps is not None:
+        space["steps"] = steps
+    found = marshalled(read(own_blueprint(folder, **space)))["design_space"]["steps"]
+    fake_brainsmith.parse(brainsmith.BLUEPRINT)
+    assert set(found) <= fake_brainsmith.FINN_STEPS | {"bert_cleanup"}, "in every release of the registry"
+    last = {"ESTIMATES": "generate_estimate_reports", "STITCHED_IP": "create_stitched_ip"}
+    assert found[-1] == last.get(stage, "deployment_package")
+    assert found.count("bert_cleanup") == (steps == "changed")
+
+
+@pytest.mark.parametrize("step", sorted({*tables.step_names()} - {f"step_{name}" for name in FINN_STEPS}))
+def test_steps_of_finn_plus_alone_are_refused_when_the_blueprint_is_read(folder: Path, step: str) -> None:
+    path = own_blueprint(folder, steps=["step_tidy_up", step])
+    with pytest.raises(BlueprintError, match=f"Brainsmith has no step '{step}'") as caught:
+        read(path)
+    assert (caught.value.where.line, caught.value.category) == (10, "config")
+    assert "backend finn" in caught.value.cure
+    with pytest.raises(BlueprintError, match=f"Brainsmith has no step '{step}'"):
+        marshalled(config_of(build_steps=("step_tidy_up", step)))
+
+
+def test_step_names_are_those_of_the_registry() -> None:
+    assert set(FINN_STEPS) == fake_brainsmith.FINN_STEPS | fake_brainsmith.LATER_STEPS
+    assert set(STEPS) == fake_brainsmith.OWN_STEPS
+    assert {f"step_{name}" for name in FINN_STEPS} <= set(tables.step_names())
+
+
+@pytest.mark.parametrize("step", ["finn:minimize_bit_width_initial", "my_package.steps.mine"])
+def test_steps_that_brainsmith_cannot_find_are_refused(folder: Path, step: str) -> None:
+    with pytest.raises(BlueprintError, match=f"Brainsmith has no step '{step}'"):
+        read(own_blueprint(folder, steps=[step]))
+
+
+def test_steps_of_plugins_are_refused(folder: Path) -> None:
+    class Known(FinnCatalog):
+        def find(self, kind: str, name: str) -> str | None:
+            return "mine:my_step" if (kind, name) == ("step", "my_step") else super().find(kind, name)
+
+    path = own_blueprint(folder, steps=["my_step"])
+    with pytest.raises(BlueprintError, match="Brainsmith has no step 'my_step'") as caught:
+        forge(path, path.parents[1], known=Known())
+    assert "project:my_step" in caught.value.cure
+
+
+def test_fields_of_finn_plus_alone_are_refused_when_the_blueprint_is_read(folder: Path) -> None:
+    path = own_blueprint(folder, config={"board": "Pynq-Z1", "enable_instrumentation": True})
+    with pytest.raises(
+        BlueprintError, match="Brainsmith's FINN has no field 'enable_instrumentation'"
+    ) as caught:
+        read(path)
+    assert (caught.value.where.line, caught.value.where.column) == (8, 5)
+    flags = {"synth_clk_period_ns": 5.0, "verification_rtol": 0.1}
+    with pytest.raises(BlueprintError, match="Brainsmith's FINN has no field 'verification_rtol'"):
+        marshalled(config_of(config_flags=flags))
+
+
+def test_unknown_fields_get_one_message(folder: Path) -> None:
+    with pytest.raises(BlueprintError, match="unknown key 'target_fsp'"):
+        read(own_blueprint(folder, config={"board": "Pynq-Z1", "target_fsp": 1}))
+
+
+def test_fields_are_those_of_its_finn() -> None:
+    assert FIELDS == fake_brainsmith.FINN_FIELDS
+    with pytest.raises(TypeError, match="enable_instrumentation"):
+        marshalled(config_of())
+        text = brainsmith.BLUEPRINT.read_text().replace("target_fps", "enable_instrumentation")
+        brainsmith.BLUEPRINT.write_text(text)
+        fake_brainsmith.parse(brainsmith.BLUEPRINT)
+
+
 # Brainsmith's own steps
 
 
@@ -371,7 +469,7 @@ def test_without_brainsmith_it_says_what_to_do() -> None:
     with pytest.raises(ToolError, match="Brainsmith cannot be imported where the steps run") as caught:
         brainsmith.run(flow_of(config_of())[2], None, RecordedFields({}, Notes()), Path("work"))  # type: ignore[arg-type]
     assert caught.value.category == "environment"
-    assert "smith processed_model.onnx blueprint.yaml" in caught.value.cure
+    assert "smith processed_model.onnx artifacts/brainsmith/blueprint.yaml" in caught.value.cure
 
 
 # from the command line
@@ -385,7 +483,7 @@ def test_without_brainsmith_a_build_fails_and_keeps_what_was_marshalled(empty_pr
     project = empty_project
     project.blueprint(keys={"backend": "future_brainsmith"}, config=CONFIG, transforms=STAGES)
     run = project.fail("build")
-    assert run.output.count("Brainsmith cannot be imported where the steps run") == 2
+    assert "Brainsmith cannot be imported where the steps run" in run.output and "2 failed" in run.output
     result = project.read("result.json", "tiny")
     assert (result["status"], result["error_category"]) == ("FAILED", "environment")
     assert "smith processed_model.onnx" in result["tips"][0]

@@ -38,6 +38,9 @@ class Names:
     def names(self, kind: str) -> list[str]:
         return [name for catalog in self._catalogs for name in catalog.names(kind)]
 
+    def parameters(self, kind: str, name: str) -> None:
+        return None
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -34,6 +34,9 @@ class ProjectCatalog:
     def names(self, kind: str) -> list[str]:
         return [name for catalog in self._catalogs for name in catalog.names(kind)]
 
+    def parameters(self, kind: str, name: str) -> None:
+        return None
+
 
 def only(space: DesignSpace) -> Point:
     """The one point of a space without axes."""
@@ -177,6 +180,9 @@ def test_the_catalog_that_is_passed_in_decides(project: Path) -> None:
 
         def names(self, kind: str) -> list[str]:
             return ["energy"] if kind == "analysis" else []
+
+        def parameters(self, kind: str, name: str) -> None:
+            return None
 
     file = project / "blueprints/small.yaml"
     text = "name: a\nmodel: ../models/net.onnx\ndesign_space: {steps: [], transforms: {post_proc: [%s]}}\n"

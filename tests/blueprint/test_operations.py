@@ -81,6 +81,13 @@ def test_operations_alone_apply_to_the_default_list(read: Read) -> None:
     )
 
 
+def test_default_in_a_list_says_that_operations_start_from_it(read: Read) -> None:
+    with pytest.raises(BlueprintError, match="'default' is no step, and cannot stand in a list") as caught:
+        steps(read, "[default, {after: step_tidy_up, insert: a.x}]")
+    assert "operations alone starts from the default steps" in caught.value.cure
+    assert caught.value.where.line is not None
+
+
 def test_operations_on_the_default_list_need_a_device(read: Read) -> None:
     with pytest.raises(BlueprintError, match="FINN's default steps need a device"):
         steps(read, "[{remove: step_tidy_up}]")

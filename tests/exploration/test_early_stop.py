@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from finnmake.blueprint.expressions import Expression
-from finnmake.exploration.early_stop import broken_limits, rule_out, unknown_objectives
+from finnmake.exploration.early_stop import broken_limits, rule_out, unknown_objectives, unknown_to_estimates
 from finnmake.records import BuildMetrics
 
 OBJECTIVES = (("throughput", "max"), ("lut_utilization", "min"))
@@ -59,6 +61,34 @@ def test_while_an_objective_is_unknown_nothing_is_dominated() -> None:
 
 def test_an_unknown_value_neither_rules_out_nor_is_ruled_out() -> None:
     assert rule_out({"a": metrics(None, 0.9), "b": metrics(2, 0.5)}, OBJECTIVES, ()) == {}
+
+
+def space(backend: str = "finn", stage: str = "ESTIMATES", **slots: tuple[Any, ...]) -> Any:
+    """As much of a design space as counts: objectives over accuracy and power, and the analyses."""
+    return SimpleNamespace(
+        global_config={"output_stage": stage},
+        objectives=(("accuracy", "max"), ("total_power", "min")),
+        limits=limits("accuracy >= 0.9"),
+        backend=backend,
+        hw_compiler_space=SimpleNamespace(transforms={"post_proc": slots.get("post_proc", ())}),
+    )
+
+
+ACCURACY = {"name": "accuracy_validation", "parameters": {"data": "x.npz"}}
+POWER = "the objective total_power has no value at output_stage ESTIMATES"
+
+
+def test_what_estimates_do_not_tell_is_said() -> None:
+    told = unknown_to_estimates(space())
+    assert told == ["the limit 'accuracy >= 0.9' has no value at output_stage ESTIMATES", POWER]
+    assert unknown_to_estimates(space(stage="BITFILE")) == []
+
+
+@pytest.mark.parametrize("option", [(ACCURACY,), ("roofline", ACCURACY)])
+def test_accuracy_is_known_where_an_analysis_measures_it(option: tuple[Any, ...]) -> None:
+    assert unknown_to_estimates(space(post_proc=(("roofline",), ((), option)))) == [POWER]
+    assert len(unknown_to_estimates(space("mock", post_proc=((option,),)))) == 2, "it runs no analysis"
+    assert len(unknown_to_estimates(space(post_proc=((("roofline",),),)))) == 2
 
 
 def test_nothing_is_ruled_out_of_nothing() -> None:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 
+from finnmake import forge
+from finnmake.exploration.checks import check_config
 from finnmake.exploration.configs import content_id_of, iter_configs
 from finnmake.exploration.variants import variant
 from finnmake.records import BuildConfig
 from tests.exploration.spaces import random_spaces, small
+from tests.projects import REPOSITORY
+
+BLUEPRINTS = REPOSITORY / "blueprints"
 
 
 @settings(deadline=None, max_examples=50)
@@ -66,3 +72,40 @@ def test_an_id_that_names_no_folder_or_is_taken_is_refused(own_id: str) -> None:
 def test_what_cannot_be_changed_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} cannot be changed; what can: model_path, kernels"):
         variant(first_config(), "changed", **{name: "x"})
+
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "clock": ({"config_flags": {"synth_clk_period_ns": "abc"}}, "synth_clk_period_ns: .*the text 'abc'"),
+    "field": ({"config_flags": {"targt_fps": 3}}, "no field 'targt_fps'.*\n.*target_fps"),
+    "time": ({"global_config": {"timeout_seconds": "x"}}, "timeout_seconds: 'x' is no number of seconds"),
+    "output": ({"global_config": {"output_stage": "NOPE"}}, "output_stage: 'NOPE' is none"),
+    "no name": ({"transforms_by_stage": {"pre_proc": [{"parameters": {}}]}}, "has no name"),
+    "no list": ({"transforms_by_stage": {"pre_proc": "A"}}, "'A' is no list"),
+    "stage": ({"transforms_by_stage": {"pre_prok": ["A"]}}, "'pre_prok' stands nowhere.*\n.*pre_proc"),
+    "twice": ({"transforms_by_stage": {"post_proc": ["a", {"name": "a"}]}}, "'a' stands there twice"),
+    "reaction": (
+        {"transforms_by_stage": {"pre_proc": [{"name": "A", "on_error": "passthru"}]}},
+        "on_error: 'passthru' is not known",
+    ),
+    "step": ({"build_steps": ({"name": "x"},)}, "is no step"),
+    "place": ({"build_steps": ({"stage": "x"},)}, "there is no stage 'x'"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_no_blueprint_could_have_said_is_refused(case: str) -> None:
+    changes, told = WRONG[case]
+    with pytest.raises(ValueError, match=told):
+        variant(first_config(), "changed", **changes)
+
+
+@pytest.mark.parametrize("own_id", ["segments", "exploration"])
+def test_an_id_of_a_folder_that_finnmake_writes_is_refused(own_id: str) -> None:
+    with pytest.raises(ValueError, match=f"id: '{own_id}' is the name of a folder"):
+        variant(first_config(), own_id)
+
+
+@pytest.mark.parametrize("path", sorted(BLUEPRINTS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_what_a_blueprint_says_is_not(path: Path) -> None:
+    for config in islice(iter_configs(forge(None, path)), 200):
+        check_config(config)

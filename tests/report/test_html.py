@@ -153,6 +153,13 @@ def test_missing_or_broken_template_is_an_error_of_the_workspace(tmp_path):
         render(DATA / "build", tmp_path)
 
 
+def test_template_for_other_values_is_an_error_of_the_workspace(tmp_path):
+    """As one of an earlier finnmake is, in a project that was not upgraded with it."""
+    (tmp_path / "report.html.j2").write_text("one\n{% for a, b in headlines %}{% endfor %}", encoding="utf-8")
+    with pytest.raises(WorkspaceError, match=r"report\.html\.j2:2.*cannot be used \(TypeError"):
+        render(DATA / "build", tmp_path)
+
+
 def test_cells():
     values = [None, True, 59008, 0.4285714, 10.0, "a", "/x/y.json"]
     assert [text(value) for value in values] == ["–", "yes", "59,008", "0.428571", "10", "a", "…/y.json"]

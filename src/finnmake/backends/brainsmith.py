@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import importlib.util
 import json
 import os
 import shutil
@@ -20,7 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finnmake.backends import finn, placeholders
+from finnmake.backends import qonnx_calls
 from finnmake.backends.brainsmith_blueprint import as_yaml, blueprint, files, specification
 from finnmake.engine.paths import PROJECT_LINK
 from finnmake.engine.recording import RecordedFields
@@ -45,18 +44,9 @@ _TAIL = 20_000
 
 
 def preload() -> None:
-    """Import QONNX, FINN where it is finn-plus, and Brainsmith where it is installed."""
-    if _is_finn_plus():
-        finn.preload()
-    else:  # Brainsmith brings a FINN of its own, and imports it itself
-        placeholders.install()
-        importlib.import_module("qonnx.core.modelwrapper")
-        importlib.import_module("qonnx.transformation.general")
+    """Import QONNX, FINN where it is finn-plus, and Brainsmith, which imports its own FINN, where it is."""
+    qonnx_calls.preload()
     _brainsmith()
-
-
-def _is_finn_plus() -> bool:
-    return importlib.util.find_spec("finn.util.settings") is not None
 
 
 @functools.cache
@@ -70,12 +60,12 @@ def _brainsmith() -> tuple[Callable[..., Any] | None, str]:
 
 def load(model: Path) -> ModelWrapper:
     """The ONNX file as QONNX's ModelWrapper."""
-    return finn.load(model)
+    return qonnx_calls.load(model)
 
 
 def save(loaded: ModelWrapper) -> bytes:
     """The bytes of an ONNX file."""
-    return finn.save(loaded)
+    return qonnx_calls.save(loaded)
 
 
 def run(call: StepCall, loaded: ModelWrapper, config: RecordedFields, work: Path) -> ModelWrapper:
@@ -85,7 +75,7 @@ def run(call: StepCall, loaded: ModelWrapper, config: RecordedFields, work: Path
         return marshal(call, loaded, config)
     if target == "explore":
         return explore(call, loaded, work)
-    return finn.run(call, loaded, config, work)
+    return qonnx_calls.run(call, loaded, config, work)
 
 
 def marshal(call: StepCall, loaded: ModelWrapper, config: RecordedFields) -> ModelWrapper:
@@ -121,7 +111,7 @@ def explore(call: StepCall, loaded: ModelWrapper, work: Path) -> ModelWrapper:
             f"Brainsmith cannot be imported where the steps run ({reason})",
             cure="Install it there (https://github.com/microsoft/Brainsmith); or take this configuration's "
             f"processed_model.onnx and {FOLDER}/ to a machine that has it: "
-            "smith processed_model.onnx blueprint.yaml.",
+            f"smith processed_model.onnx {BLUEPRINT}.",
         )
     model, out = Path("model.onnx").absolute(), Path("brainsmith").absolute()
     model.write_bytes(save(loaded))

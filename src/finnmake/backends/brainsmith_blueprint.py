@@ -6,11 +6,13 @@ brainsmith/dse/config.py and brainsmith/dse/_parser/.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from finnmake.blueprint.tables import KERNELS_FIELD, boards, path_fields, step_names
+from finnmake.blueprint.brainsmith_fields import check_field
+from finnmake.blueprint.brainsmith_steps import registered
+from finnmake.blueprint.tables import KERNELS_FIELD, boards, path_fields
 from finnmake.errors import BlueprintError
 
 #: Output stage -> `output`. Where it says `rtl`, Brainsmith asks FINN for a stitched IP.
@@ -26,8 +28,6 @@ _CLOCK_NS = 10.0
 _NOT_OVERRIDDEN = frozenset(
     ("board", "generate_outputs", "save_intermediate_models", "synth_clk_period_ns", KERNELS_FIELD)
 )
-
-_STEP = "step_"
 
 
 def blueprint(given: Mapping[str, Any], flags: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,6 +97,7 @@ def as_yaml(value: Mapping[str, Any]) -> str:
 
 
 def _marshalled(field: str, value: Any) -> Any:
+    check_field(field)
     return f"{FOLDER}/{_beside(field, value)}" if field in path_fields() and value else value
 
 
@@ -128,17 +129,13 @@ def _kernel(kernel: Mapping[str, Any]) -> str | dict[str, list[str]]:
 
 
 def _step(entry: Mapping[str, Any]) -> str:
-    """The name of a step as Brainsmith registers it: FINN's own without `step_`."""
+    """The name of a step as Brainsmith registers it. Raises BlueprintError where it has none."""
     name: str = entry["name"]
     if entry["kind"] != "step":
         raise _no_place(f"a {entry['kind']} among the steps ({name})")
     if entry["parameters"]:
         raise _no_place(f"parameters of steps ({name}: {', '.join(sorted(entry['parameters']))})")
-    return name.removeprefix(_STEP) if name in _finn_steps() else name
-
-
-def _finn_steps() -> Sequence[str]:
-    return tuple(name for name in step_names() if name.startswith(_STEP))
+    return registered(name)
 
 
 def _no_place(what: str) -> BlueprintError:

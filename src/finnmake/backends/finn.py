@@ -28,6 +28,7 @@ from finnmake.engine.paths import PROJECT_LINK
 from finnmake.engine.recording import RecordedFields
 from finnmake.engine.session import ARTIFACTS, INPUTS
 from finnmake.engine.state import StepCall
+from finnmake.error_patterns import find_pattern
 from finnmake.errors import BlueprintError, FinnmakeError, StepError, ToolError
 
 if TYPE_CHECKING:
@@ -161,11 +162,17 @@ def _transform(call: StepCall, loaded: ModelWrapper, config: RecordedFields) -> 
     except (MemoryError, OSError, BlueprintError):
         raise
     except Exception as error:
-        if not call.passthrough:
+        if not call.passthrough or _ran_out_of_memory(error):
             raise
         traceback.print_exc()
         passed_over(call, error)
         return loaded
+
+
+def _ran_out_of_memory(error: Exception) -> bool:
+    """Whether a message of ONNX Runtime's, or of a tool, means that; they raise no MemoryError."""
+    found = find_pattern(f"{type(error).__name__}: {error}")
+    return found is not None and found.category == "memory"
 
 
 def _step(call: StepCall, loaded: ModelWrapper, config: RecordedFields) -> ModelWrapper:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Collection, Sequence
+import json
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from importlib.metadata import Distribution
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 from finnmake.errors import Location, PluginError
-from finnmake.plugins.entry_points import BACKENDS, EntryPointInfo, entry_points
+from finnmake.plugins.entry_points import BACKENDS, EntryPointInfo, distribution_of, entry_points
 from finnmake.plugins.locate import source_of
 
 if TYPE_CHECKING:
@@ -43,11 +47,53 @@ def installed_backend(name: str, taken: Collection[str]) -> Backend | None:
     return _load(found[0]) if found else None
 
 
-def adapter_sources(backend: Backend) -> Path | None:
-    """The sources that the keys of a package's backend hang on: its top package or module."""
+def adapter_sources(backend: Backend) -> Mapping[str, Path]:
+    """Name -> file or folder that the keys of a package's backend hang on.
+
+    These are the top package or module of its adapter, which may be another package's, and all files of the
+    package that brings it; where this is editable, the Python files in the folder of its project.
+    """
     top = source_of(backend.adapter.partition(".")[0])
     source = top or source_of(backend.adapter)
-    return source.parent if source is not None and source.stem == "__init__" else source
+    assert source is not None  # `_load` has found it
+    found = {"adapter": source.parent if source.stem == "__init__" else source}
+    for entry in (each for each in entry_points(BACKENDS) if each.name == backend.name):
+        found.update(_files(distribution_of(entry)))
+    return found
+
+
+def _files(package: Distribution) -> Iterator[tuple[str, Path]]:
+    """The files of an installed package by their names in it, without metadata, scripts and bytecode."""
+    folder = _project(package)
+    if folder is not None:
+        yield from _python_files(folder)
+        return
+    for file in package.files or ():
+        inside = ".." not in file.parts and not file.parts[0].endswith((".dist-info", ".egg-info"))
+        if inside and file.suffix != ".pyc":
+            yield f"package/{file}", Path(str(package.locate_file(file)))
+
+
+def _project(package: Distribution) -> Path | None:
+    """The folder of an editable package's project; None for a regular one."""
+    origin = json.loads(package.read_text("direct_url.json") or "{}")
+    if origin.get("dir_info", {}).get("editable"):
+        return Path(unquote(urlsplit(origin["url"]).path))
+    regular = package.read_text("RECORD") or package.read_text("installed-files.txt")
+    return None if regular else Path(str(package.locate_file("")))  # by `setup.py develop`
+
+
+def _python_files(folder: Path) -> Iterator[tuple[str, Path]]:
+    """The Python files below a folder, but for hidden folders and virtual environments."""
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "__pycache__")))
+        if "pyvenv.cfg" in names:
+            folders.clear()
+            continue
+        for name in names:
+            if name.endswith(".py"):
+                path = Path(parent, name)
+                yield f"project/{path.relative_to(folder).as_posix()}", path
 
 
 def _load(entry: EntryPointInfo) -> Backend:

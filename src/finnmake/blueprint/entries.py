@@ -12,6 +12,7 @@ from finnmake.blueprint import schema
 from finnmake.blueprint.context import Context, refuse_many
 from finnmake.blueprint.document import Item
 from finnmake.blueprint.names import did_you_mean
+from finnmake.blueprint.parameters import check_parameters
 from finnmake.blueprint.slots import Slot
 from finnmake.errors import BlueprintError
 
@@ -70,8 +71,7 @@ class EntryReader:
         if isinstance(item.value, list):
             return self._branch(item)
         if isinstance(item.value, str) and item.value.startswith(OPTIONAL):
-            name = self.context.checked_name(item, self.kind, item.value.removeprefix(OPTIONAL))
-            return (name,), ()
+            return (self._alone(item, item.value.removeprefix(OPTIONAL)),), ()
         return tuple((entry,) for entry in self._entries(item))
 
     def _branch(self, item: Item) -> tuple[_Sequence, ...]:
@@ -102,7 +102,7 @@ class EntryReader:
     def _entries(self, item: Item) -> list[Any]:
         """The entry with all values of its parameters. Raises BlueprintError."""
         if isinstance(item.value, str):
-            return [self.context.checked_name(item, self.kind, item.value)]
+            return [self._alone(item, item.value)]
         if not isinstance(item.value, dict):
             raise schema.wrong(
                 item, f"the name of a {self.kind}, or {{{self.name_key}: ..., parameters: {{...}}}}"
@@ -112,6 +112,12 @@ class EntryReader:
         if self.stages is not None and "stage" in item.value:
             return [self._stage(item, self.stages)]
         raise self._unnamed(item)
+
+    def _alone(self, item: Item, name: str) -> str:
+        """A name without parameters. Raises BlueprintError where it leads nowhere, or needs some."""
+        self.context.checked_name(item, self.kind, name)
+        check_parameters(self.context.known, self.kind, name, item, {})
+        return name
 
     def _unnamed(self, item: Item) -> BlueprintError:
         operation = next((key for key in schema.OPERATIONS if key in item.value), None)
@@ -146,6 +152,7 @@ class EntryReader:
         name = self.context.checked_name(named, self.kind, schema.read_value(named, schema.TEXT))
         reaction = self._reaction(item)
         parameters = _parameters(item, self.name_key, self._other_keys)
+        check_parameters(self.context.known, self.kind, name, item, parameters)
         axes = [self._values(entry) for entry in parameters.values()]
         combinations = (dict(zip(parameters, values, strict=True)) for values in product(*axes))
         return [

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from finnmake.blueprint import brainsmith, schema
-from finnmake.blueprint.brainsmith_steps import names_for
+from finnmake.blueprint.brainsmith_fields import check_fields
+from finnmake.blueprint.brainsmith_steps import BRAINSMITH, default_steps, names_for
 from finnmake.blueprint.context import Context
 from finnmake.blueprint.document import Item, keyed
 from finnmake.blueprint.entries import EntryReader
@@ -20,13 +21,14 @@ from finnmake.blueprint.kernels import check_read, read_kernels
 from finnmake.blueprint.names import BackendCatalog, NameCatalog, PartTable
 from finnmake.blueprint.operations import resolve_steps
 from finnmake.blueprint.own_backends import OwnBackends
+from finnmake.blueprint.parameters import with_mock
 from finnmake.blueprint.paths import BlueprintPaths, resolve_blueprint
 from finnmake.blueprint.search import read_expressions, read_objectives, read_search
 from finnmake.blueprint.simulation import read_mock
 from finnmake.blueprint.slots import FIELD, KERNEL, STEP, HWCompilerSpace, Slot
 from finnmake.blueprint.space import DesignSpace, SearchConfig
 from finnmake.blueprint.stages import all_stages, check_places, read_stages, read_transforms
-from finnmake.blueprint.tables import FieldType
+from finnmake.blueprint.tables import FieldType, config_field_names
 from finnmake.errors import BlueprintError, FinnmakeError, Location
 from finnmake.records import OutputStage
 
@@ -69,7 +71,7 @@ def forge(
     """
     paths = BlueprintPaths.of(blueprint, project)
     files = read_chain(paths, variables)
-    known = names_for(files, known)
+    known = with_mock(files, names_for(files, known))
     files, notes = brainsmith.translated(files, known)
     context = Context(files.paths, known, known_parts)
     return _Forge(context, files, backends, model, notes, read_model).space()
@@ -107,7 +109,7 @@ class _Forge:
         self._check_reach(top, backend, stage)
         nothing: dict[str, Any] = {}
         mock = self._read(top, "mock", partial(read_mock, problems=self._problems), nothing)
-        compiler = self._compiler_space(top, stage)
+        compiler = self._compiler_space(top, stage, backend)
         model_path = self._model_path(top)
         space = DesignSpace(
             name=self._name(top),
@@ -220,17 +222,19 @@ class _Forge:
                 cure=f"It reaches {', '.join(reached)}.",
             )
 
-    def _compiler_space(self, top: Mapping[str, Item], stage: str) -> HWCompilerSpace:
+    def _compiler_space(self, top: Mapping[str, Item], stage: str, backend: str) -> HWCompilerSpace:
         """The slots, in the order of their sections in the file; default steps that are not written last."""
         inner: Mapping[str, Item] = {}
         inner = self._read(top, "design_space", schema.read_mapping, inner)
         no_stages: dict[str, Item] = {}
         stages = self._read(inner, "transforms", partial(read_stages, context=self._context), no_stages)
         problems = len(self._problems)
-        steps = self._steps(inner, stage, all_stages(stages))
+        steps = self._steps(inner, partial(default_steps, backend, stage), all_stages(stages))
         steps_are_whole = len(self._problems) == problems
         check_places(stages, steps, self._context)
         config = partial(read_config, context=self._context)
+        if backend == BRAINSMITH and "config" in inner and isinstance(inner["config"].value, dict):
+            check_fields(inner["config"].value, config_field_names(), self._problems)
         kernels = partial(read_kernels, context=self._context)
         nothing: list[Slot] = []
         sections = {
@@ -248,19 +252,21 @@ class _Forge:
         slots = tuple(slot for key in order for slot in sections[key])
         return HWCompilerSpace(slots, all_stages(stages))
 
-    def _steps(self, inner: Mapping[str, Item], stage: str, stages: Sequence[str]) -> list[Slot]:
+    def _steps(
+        self, inner: Mapping[str, Item], names: Callable[[], Sequence[str]], stages: Sequence[str]
+    ) -> list[Slot]:
         named = [each for each in stages if each not in schema.STAGES]
-        default = partial(self._default_steps, inner, stage)
+        default = partial(self._default_steps, inner, names)
         items = resolve_steps(self._files.steps(), default, self._problems)
         return EntryReader(self._context, STEP, "step", "step", named).slots(items)
 
-    def _default_steps(self, inner: Mapping[str, Item], stage: str) -> list[Item]:
+    def _default_steps(self, inner: Mapping[str, Item], names: Callable[[], Sequence[str]]) -> list[Item]:
         """FINN's own list for the output stage; what it cannot do without is noted."""
         with self._problems.collecting():
             _check_device(self._root, inner)
         written = inner.get("steps")
         where = written.where if written is not None else keyed(self._root.where, "design_space.steps")
-        return [Item(name, where, where) for name in schema.default_steps(stage)]
+        return [Item(name, where, where) for name in names()]
 
     def _constraints(self, top: Mapping[str, Item], space: HWCompilerSpace) -> tuple[Expression, ...]:
         fields = (slot.name for slot in space.slots if slot.kind in (FIELD, KERNEL))

@@ -20,6 +20,9 @@ class NameCatalog(Protocol):
     def names(self, kind: str) -> Iterable[str]:
         """All names of the kind, for suggestions."""
 
+    def parameters(self, kind: str, name: str) -> Sequence[str] | None:
+        """What a plugin takes, `name`, `name=default` or `**name` each; None where that is not known."""
+
 
 class PartTable(Protocol):
     """Who knows FPGA parts; the module `finnmake.runner.devices` is one."""

@@ -43,6 +43,13 @@ def resolve_steps(
                 raise schema.wrong(layer, f"`{DEFAULT}` or a list of steps")
             operations = [item for item in layer.value if is_operation(item)]
             plain = [item for item in layer.value if not is_operation(item)]
+            if (named := next((item for item in plain if item.value == DEFAULT), None)) is not None:
+                base, waiting = [], []  # nothing more is to be said of the list
+                raise BlueprintError(
+                    f"{DEFAULT!r} is no step, and cannot stand in a list",
+                    where=named.where,
+                    cure="Take it out: a list of operations alone starts from the default steps.",
+                )
             if plain or not operations:
                 base, waiting = plain, []
             waiting = [*waiting, *operations]

@@ -196,3 +196,6 @@ class FinnCatalog:
     def names(self, kind: str) -> Iterable[str]:
         """All names of the kind, for suggestions."""
         return {"step": step_names, "transform": transform_names}.get(kind, tuple)()
+
+    def parameters(self, kind: str, name: str) -> None:
+        """Nobody has read the signatures of FINN and QONNX."""

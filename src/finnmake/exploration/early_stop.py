@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from finnmake.blueprint.expressions import Expression
+from finnmake.blueprint.slots import entry_name
 from finnmake.blueprint.space import DesignSpace
 from finnmake.exploration.judging import unknown_metrics, verdict
 from finnmake.exploration.ranking import dominates, metric_value, pareto_set
@@ -13,6 +14,9 @@ from finnmake.records import BuildMetrics, OutputStage
 #: Output stages whose figures are estimates, and the metrics that estimates do not tell.
 _ESTIMATED = (OutputStage.ESTIMATES.value, OutputStage.DATAFLOW_GRAPH.value, OutputStage.RTL.value)
 _LATER = ("total_power", "accuracy")
+
+#: Metric -> the analysis that gives it, whatever stage a build goes to.
+_MEASURED = {"accuracy": "accuracy_validation"}
 
 
 def rule_out(
@@ -45,7 +49,17 @@ def unknown_to_estimates(space: DesignSpace) -> list[str]:
     wanted = {name: f"the objective {name}" for name, _ in space.objectives}
     wanted |= {name: f"the limit {limit.text!r}" for limit in space.limits for name in limit.names}
     stage = space.global_config["output_stage"]
-    return [f"{what} has no value at output_stage {stage}" for name, what in wanted.items() if name in _LATER]
+    unknown = [name for name in _LATER if not _is_measured(name, space)]
+    return [
+        f"{what} has no value at output_stage {stage}" for name, what in wanted.items() if name in unknown
+    ]
+
+
+def _is_measured(metric: str, space: DesignSpace) -> bool:
+    """Whether an analysis of some configuration gives the metric; the backend `mock` runs none."""
+    places = space.hw_compiler_space.transforms.get("post_proc", ())
+    names = {entry_name(entry) for options in places for option in options for entry in option}
+    return space.backend != "mock" and _MEASURED.get(metric) in names
 
 
 def unknown_objectives(

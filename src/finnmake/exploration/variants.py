@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from finnmake.blueprint.slots import entry_name
+from finnmake.errors import BlueprintError
+from finnmake.exploration.checks import check_config
 from finnmake.exploration.configs import OUTPUT_ROOT, content_id_of, generated_outputs, is_config_id
 from finnmake.records import BuildConfig
 
@@ -25,7 +27,8 @@ def variant(config: BuildConfig, own_id: str, **changes: Any) -> BuildConfig:
         changes: attributes of `BuildConfig` with their new values. Of `config_flags`, `global_config` and
             `kernel_attributes` only what is given changes.
 
-    Raises ValueError for an id that cannot name a folder or is taken, or an attribute that cannot be changed.
+    Raises ValueError for an id that cannot name a folder or is taken, an attribute that cannot be changed, or
+    a value that no blueprint could have given it.
     """
     if not _ID.fullmatch(own_id) or is_config_id(own_id):
         raise ValueError(
@@ -41,6 +44,10 @@ def variant(config: BuildConfig, own_id: str, **changes: Any) -> BuildConfig:
     changed = replace(
         config, **changes, id=own_id, output_dir=f"{OUTPUT_ROOT}/{config.design_space_id}/{own_id}"
     )
+    try:
+        check_config(changed)
+    except BlueprintError as error:
+        raise ValueError(str(error)) from error
     outputs = generated_outputs(changed.global_config["output_stage"], map(entry_name, changed.build_steps))
     flags = {**changed.config_flags, "generate_outputs": outputs}
     changed = replace(changed, config_flags=flags)

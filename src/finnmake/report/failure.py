@@ -8,8 +8,8 @@ from finnmake.blueprint.slots import entry_name
 from finnmake.error_patterns import CATEGORIES
 from finnmake.exploration.tree import chain
 from finnmake.records import BuildConfig, BuildResult, BuildStatus
+from finnmake.report.choices import choices, part_of, position_of
 from finnmake.report.tables import table, text
-from finnmake.report.view import choices, part_of, position_of
 
 #: How the page says a status.
 _ENDED = {BuildStatus.TIMEOUT: "ran out of time", BuildStatus.SKIPPED: "was not built"}
@@ -34,6 +34,7 @@ def failure_page(result: BuildResult, config: BuildConfig) -> dict[str, Any]:
         "meaning": CATEGORIES.get(category, ""),
         "message": _message(result),
         "tips": result.tips,
+        "warnings": result.warnings,
         "log": result.logs.get("build", ""),
         "tail": result.log_tail,
         "flow": _flow(config, result.error_step),

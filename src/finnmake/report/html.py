@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,10 +69,23 @@ def _rendered(name: str, values: Mapping[str, Any], templates: Path) -> str:
         html = _environment(templates).get_template(name).render(values)
     except jinja2.TemplateError as error:
         where = Location(templates / name, line=getattr(error, "lineno", None))
-        raise WorkspaceError(
-            f"the report template cannot be used ({error.message})", where=where, cure="Mend or restore it."
-        ) from error
+        raise _unusable(error.message or type(error).__name__, where) from error
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise _unusable(f"{type(error).__name__}: {error}", _place(error, templates / name)) from error
     return html.encode("utf-8", "replace").decode("utf-8")  # JSON text may hold halves of surrogate pairs
+
+
+def _unusable(reason: str, where: Location) -> WorkspaceError:
+    return WorkspaceError(
+        f"the report template cannot be used ({reason})", where=where, cure="Mend or restore it."
+    )
+
+
+def _place(error: Exception, template: Path) -> Location:
+    """The line of the template that raised: Jinja puts the template's own lines into the traceback."""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == str(template)]
+    return Location(template, line=lines[-1] if lines else None)
 
 
 @functools.cache

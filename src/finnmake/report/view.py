@@ -11,7 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from finnmake.report.tables import Table, table, text
+from finnmake.records import BuildMetrics
+from finnmake.report.analyses import FOLDER, analyses
+from finnmake.report.choices import as_mapping, choices, part_of, position_of
+from finnmake.report.tables import table, text
+from finnmake.runner.metrics import add_accuracy
 from finnmake.runner.preprocessing import passed_over
 from finnmake.runner.report_shapes import COUNTS, ESTIMATED_RESOURCES, LAYER_CYCLES, PERFORMANCE, UTILIZATION
 from finnmake.runner.reports import finite_number, read_json
@@ -31,12 +35,13 @@ _PARAMETER = re.compile(r"param_([a-z]+)_(\d+)b")
 
 @dataclass(frozen=True)
 class Headline:
-    """One figure at the top: `value` is empty where it is not known."""
+    """One figure at the top: `value` is empty where it is not known, and `unknown` then says so in words."""
 
     label: str
     value: str
     unit: str
     source: str
+    unknown: str
 
 
 @dataclass(frozen=True)
@@ -121,17 +126,18 @@ class Build:
 def page(folder: Path) -> dict[str, Any]:
     """Everything that the template `report.html.j2` names, for the build in `folder`."""
     build = Build(folder)
+    metrics = _with_accuracy(build.metrics, folder)
     layers, layer_totals = _layers(build)
     view = {
         "blueprint": text(build.manifest.get("blueprint") or build.config.get("design_space_id") or ""),
         "config_id": text(build.manifest.get("config_id") or build.config.get("id") or folder.name),
         "position": position_of(build.config),
-        "model": text(_mapping(build.manifest.get("model")).get("path") or build.config.get("model_path")),
+        "model": text(as_mapping(build.manifest.get("model")).get("path") or build.config.get("model_path")),
         "part": part_of(build.config),
         "backend": text(build.config.get("backend")),
         "simulated": build.manifest.get("simulated") is True,
         "unknown": _unknown(build.config),
-        "headlines": _headlines(build.metrics),
+        "headlines": _headlines(metrics, _unknown(build.config)),
         "device": text(_device(build.metrics).get("name")),
         "device_source": text(_device(build.metrics).get("source")),
         "bars": _bars(build.metrics),
@@ -139,73 +145,47 @@ def page(folder: Path) -> dict[str, Any]:
         "layer_totals": layer_totals,
         "work": _work(build.report(COUNTS)),
         "configuration": table(choices(build.config)),
-        "analyses": _analyses(build),
+        "analyses": analyses(build),
         "steps": _steps(build.manifest),
-        "sources": table(_mapping(build.metrics.get("sources"))),
-        "inputs": table(_mapping(build.manifest.get("inputs"))),
-        "toolchain": table(_mapping(build.manifest.get("toolchain"))),
-        "model_digest": text(_mapping(build.manifest.get("model")).get("sha256")),
+        "sources": table(as_mapping(metrics.get("sources"))),
+        "inputs": table(as_mapping(build.manifest.get("inputs"))),
+        "toolchain": table(as_mapping(build.manifest.get("toolchain"))),
+        "model_digest": text(as_mapping(build.manifest.get("model")).get("sha256")),
         "content_id": text(build.config.get("content_id")),
     }
     return {**view, "problems": tuple(dict.fromkeys([*passed_over(folder), *build.problems]))}
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
 def _device(metrics: Mapping[str, Any]) -> Mapping[str, Any]:
-    return _mapping(_mapping(metrics.get("raw_metrics")).get("device"))
-
-
-def part_of(config: Mapping[str, Any]) -> str:
-    """The FPGA part or board that a configuration names."""
-    flags = _mapping(config.get("config_flags"))
-    return text(flags.get("fpga_part") or flags.get("board"))
-
-
-def position_of(config: Mapping[str, Any]) -> str:
-    """Which of how many a configuration is; empty where that is not known."""
-    index, total = (
-        finite_number(config.get("combination_index")),
-        finite_number(config.get("total_combinations")),
-    )
-    return "" if index is None or total is None else f"{index + 1:,.0f} of {total:,.0f}"
+    return as_mapping(as_mapping(metrics.get("raw_metrics")).get("device"))
 
 
 def _unknown(config: Mapping[str, Any]) -> str:
     """What to say where a figure is missing."""
-    stage = _mapping(config.get("global_config")).get("output_stage", "ESTIMATES")
+    stage = as_mapping(config.get("global_config")).get("output_stage", "ESTIMATES")
     return "not known from estimates" if stage == "ESTIMATES" else "not known"
 
 
-def _kernels(pairs: Any) -> Any:
-    """(kernel, backends) pairs by the kernels' names; anything else as it is."""
-    named = isinstance(pairs, list | tuple) and all(
-        isinstance(each, list | tuple) and len(each) == 2 and isinstance(each[0], str) for each in pairs
-    )
-    return dict(pairs) if named else pairs
+def _with_accuracy(metrics: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
+    """The metrics with the accuracy that an analysis measured after metrics.json was written."""
+    measured = BuildMetrics()
+    add_accuracy(measured, folder / FOLDER)  # what is wrong with its file is in the build's warnings
+    if measured.accuracy is None:
+        return metrics
+    sources = {**as_mapping(metrics.get("sources")), **measured.sources}
+    return {**metrics, "accuracy": measured.accuracy, "sources": sources}
 
 
-def choices(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What the configuration chose, under the names that a blueprint uses."""
-    return {
-        "model": config.get("model_path"),
-        "backend": config.get("backend"),
-        **_mapping(config.get("config_flags")),
-        "kernels": _kernels(config.get("kernels")),
-        "transforms": config.get("transforms_by_stage"),
-        **_mapping(config.get("global_config")),
-    }
-
-
-def _headlines(metrics: Mapping[str, Any]) -> list[Headline]:
-    sources = _mapping(metrics.get("sources"))
+def _headlines(metrics: Mapping[str, Any], unknown: str) -> list[Headline]:
+    """The figures at the top; an accuracy is measured or not, whatever stage the build goes to."""
+    sources = as_mapping(metrics.get("sources"))
     headlines = []
     for name, (label, unit, factor) in _HEADLINES.items():
         number = finite_number(metrics.get(name))
         shown = "" if number is None else _rounded(number * factor)
-        headlines.append(Headline(label, shown, unit, _kind(sources.get(name)) if shown else ""))
+        source = _kind(sources.get(name)) if shown else ""
+        words = "not measured" if name == "accuracy" else unknown
+        headlines.append(Headline(label, shown, unit, source, words))
     return headlines
 
 
@@ -224,7 +204,7 @@ def _bars(metrics: Mapping[str, Any]) -> list[Bar]:
     """A bar for each resource, on one axis that ends a little beyond the device or the largest use."""
     fractions = {name: finite_number(metrics.get(name)) for name in UTILIZATION}
     axis = 1.05 * max(1.0, *(f for f in fractions.values() if f is not None), 0.0)
-    sources = _mapping(metrics.get("sources"))
+    sources = as_mapping(metrics.get("sources"))
     return [
         Bar(
             label=resource,
@@ -245,7 +225,7 @@ def _bar_width(fraction: float) -> float:
 
 def _use(metrics: Mapping[str, Any], resource: str) -> str:
     """`2,566 of 53,200`, as far as it is known."""
-    count = finite_number(_mapping(metrics.get("raw_metrics")).get(resource))
+    count = finite_number(as_mapping(metrics.get("raw_metrics")).get(resource))
     available = finite_number(_device(metrics).get(resource))
     if available == 0 and not count:
         return "the device has none"
@@ -274,14 +254,14 @@ def _layers(build: Build) -> tuple[list[Layer], tuple[str, ...]]:
 
 def _resources(counts: Any) -> tuple[str, ...]:
     """The counts in the order of `UTILIZATION`."""
-    numbers = (finite_number(_mapping(counts).get(resource)) for resource in UTILIZATION.values())
+    numbers = (finite_number(as_mapping(counts).get(resource)) for resource in UTILIZATION.values())
     return tuple("–" if number is None else f"{number:,.0f}" for number in numbers)
 
 
 def _work(counts: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """(what, how many, size) for the multiply-accumulates and parameters of one inference."""
     rows = []
-    for name, value in _mapping(counts.get("total")).items():
+    for name, value in as_mapping(counts.get("total")).items():
         count = finite_number(value)
         if count is not None:
             rows.append((_work_label(name), f"{count:,.0f}", _size(name, count)))
@@ -305,15 +285,9 @@ def _size(name: str, count: float) -> str:
     return f"{size / 1024:,.4g} KiB" if size >= 1024 else f"{size:,.0f} B"
 
 
-def _analyses(build: Build) -> list[tuple[str, Table]]:
-    files = sorted((build.folder / "postprocessing").glob("*.json"))
-    values = ((file.stem, build.value(f"postprocessing/{file.name}")) for file in files)
-    return [(name, table(value)) for name, value in values if value is not None and value != []]
-
-
 def _steps(manifest: Mapping[str, Any]) -> list[Step]:
     steps = manifest.get("steps")
-    entries = [_mapping(step) for step in steps] if isinstance(steps, list) else []
+    entries = [as_mapping(step) for step in steps] if isinstance(steps, list) else []
     return [
         Step(*(text(entry.get(key, "")) for key in ("name", "kind", "action_key", "output")))
         for entry in entries

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from finnmake.blueprint.names import did_you_mean
@@ -11,8 +11,9 @@ from finnmake.blueprint.tables import FinnCatalog
 from finnmake.errors import BlueprintError, Location, PluginError
 from finnmake.exploration.tree import links
 from finnmake.plugins.catalog import PluginCatalog
-from finnmake.plugins.plugin import shown
+from finnmake.plugins.plugin import Plugin, shown
 from finnmake.records import BuildConfig
+from finnmake.tasks.signatures import parameters_of
 
 
 class Names:
@@ -21,6 +22,7 @@ class Names:
     def __init__(self, plugins: PluginCatalog) -> None:
         self.plugins = plugins
         self.finn = FinnCatalog()
+        self._parameters: dict[Plugin, Sequence[str] | None] = {}
 
     def find(self, kind: str, name: str) -> str | None:
         """The target `module:attribute`, or None.
@@ -61,6 +63,15 @@ class Names:
     def names(self, kind: str) -> Iterable[str]:
         """All names of that kind."""
         return [*self.plugins.names(kind), *self.finn.names(kind)]
+
+    def parameters(self, kind: str, name: str) -> Sequence[str] | None:
+        """What a plugin takes, each as it is written; None where that is not known, as of any other name."""
+        plugin = self.plugins.get(name)
+        if plugin is None or plugin.kind != kind:
+            return None
+        if plugin not in self._parameters:
+            self._parameters[plugin] = parameters_of(plugin)
+        return self._parameters[plugin]
 
     def sources(self, config: BuildConfig) -> list[Path]:
         """The plugin files whose names the configuration uses."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from finnmake.backends import BACKENDS, Backend, find_backend
+from finnmake.backends import ALIASES, BACKENDS, Backend, find_backend
 from finnmake.backends.installed import installed_names
 from finnmake.blueprint.tables import made_from
 from finnmake.errors import BlueprintError, PluginError
@@ -27,6 +28,9 @@ BACKEND = "backend"
 #: Top-level module of FINN's and QONNX's own -> the package that it comes from.
 _PACKAGES = {"finn": "finn-plus", "qonnx": "qonnx"}
 
+#: Between a sentence and the next.
+_SENTENCE = re.compile(r"(?<=\.) (?=[A-Z])")
+
 
 @dataclass(frozen=True)
 class Listed:
@@ -43,6 +47,8 @@ class Listed:
         source: file and line, as far as they are known.
         parameters: those that a blueprint may set, with their defaults.
         doc: its docstring.
+        aliases: its other names, of a backend.
+        output_stages: how far it goes, of a backend.
     """
 
     name: str
@@ -55,6 +61,8 @@ class Listed:
     source: str
     parameters: tuple[str, ...]
     doc: str
+    aliases: tuple[str, ...] = ()
+    output_stages: tuple[str, ...] = ()
 
     @property
     def place(self) -> str:
@@ -63,8 +71,9 @@ class Listed:
 
     @property
     def summary(self) -> str:
-        """The first line of the docstring."""
-        return self.doc.partition("\n")[0]
+        """The first sentence of the docstring, on one line."""
+        paragraph = " ".join(self.doc.strip().partition("\n\n")[0].split())
+        return _SENTENCE.split(paragraph, maxsplit=1)[0]
 
 
 def listed_plugins(names: Names, root: Path) -> list[Listed]:
@@ -105,6 +114,8 @@ def _of_backend(backend: Backend, root: Path) -> Listed:
         source=shown(path, root).as_posix() if path is not None else backend.adapter,
         parameters=(),
         doc=(ast.get_docstring(tree) or "") if tree is not None else "",
+        aliases=tuple(alias for alias, name in ALIASES.items() if name == backend.name),
+        output_stages=tuple(stage.value for stage in backend.output_stages),
     )
 
 

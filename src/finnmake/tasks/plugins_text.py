@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from textwrap import wrap
 
-from finnmake.exploration.drawing import cut, printable
-from finnmake.tasks.plugin_list import ORIGINS, Listed
+from finnmake.exploration.drawing import printable
+from finnmake.tasks.plugin_list import BACKEND, ORIGINS, Listed
 
 #: Characters of a docstring's line, at the least.
 _NARROWEST = 60
 
 
 def plugins_table(listed: Sequence[Listed], width: int) -> str:
-    """Each with the first line of its docstring, cut to so many characters, by the place it comes from."""
+    """Each with the first sentence of its docstring, in lines of so many characters, by its origin."""
     groups: dict[str, list[Listed]] = {}
     for each in sorted(listed, key=lambda each: ORIGINS.index(each.origin)):
         groups.setdefault(each.place, []).append(each)
@@ -26,8 +27,14 @@ def _aligned(group: Sequence[Listed], width: int) -> Iterator[str]:
     for each, row in zip(group, rows, strict=True):
         cells = (text.ljust(space) for text, space in zip(row, wide, strict=True) if space)
         yield f"  {'  '.join(cells)}".rstrip()
-        if each.summary:
-            yield cut(f"      {printable(each.summary)}", width)
+        for said in (each.summary, _reach(each)):
+            yield from wrap(printable(said), width, initial_indent=" " * 6, subsequent_indent=" " * 6)
+
+
+def _reach(each: Listed) -> str:
+    """Of a backend its other names and how far it goes."""
+    also = f"also {', '.join(each.aliases)}; " if each.aliases else ""
+    return f"{also}up to {', '.join(each.output_stages)}" if each.output_stages else ""
 
 
 def plugin_in_full(each: Listed) -> str:
@@ -35,11 +42,14 @@ def plugin_in_full(each: Listed) -> str:
     rows = {
         "kind": each.kind,
         "stage": each.stage,
+        "stages": ", ".join(each.output_stages),
+        "also": ", ".join(each.aliases),
         "from": each.place,
         "source": each.source,
         "target": each.target,
     }
-    head = [f"{each.name}({', '.join(each.parameters)})", ""]
+    taken = "" if each.kind == BACKEND else f"({', '.join(each.parameters)})"
+    head = [f"{each.name}{taken}", ""]
     body = [f"  {name:<8} {value}" for name, value in rows.items() if value]
     doc = ["", *(f"  {line}".rstrip() for line in each.doc.splitlines())] if each.doc else []
     return "".join(f"{line}\n" for line in (*head, *body, *doc))
