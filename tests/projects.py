@@ -94,7 +94,8 @@ class Project:
     @property
     def environment(self) -> dict[str, str]:
         kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
-        return {**kept, "HOME": str(self.root), "FINNMAKE_STORE": str(self.store), **self.extra}
+        own = {"HOME": str(self.root), "FINNMAKE_STORE": str(self.store), "FINNMAKE_WORKER_IDLE": "0"}
+        return {**kept, **own, **self.extra}
 
     def enter(self, monkeypatch: pytest.MonkeyPatch, folder: Path | None = None) -> None:
         """Put this process where a program of the user's would be: its folder and variables."""

@@ -207,6 +207,25 @@ def test_a_configuration_that_is_not_what_its_content_id_says_is_in_the_result(h
     assert "finnmake.variant" in result.tips[0] and not here.folder("tiny").exists()
 
 
+def test_a_configuration_that_cannot_be_is_in_the_result(here: Project) -> None:
+    config = configs_of(here)[0]
+    runner = BuildRunner("mock")
+    for changes in (
+        {"config_flags": {**config.config_flags, "synth_clk_period_ns": "abc"}},
+        {"global_config": {**config.global_config, "timeout_seconds": "x"}},
+        {"global_config": {**config.global_config, "output_stage": "NOPE"}},
+        {"transforms_by_stage": {"pre_proc": [{}]}},
+    ):
+        result = runner.run(replace(config, **changes))
+        assert (result.status, result.error_category) == (BuildStatus.FAILED, "config")
+        with pytest.raises(BlueprintError):
+            runner.preprocessing_pipeline.run(replace(config, **changes))
+    other = replace(config, config_flags={**config.config_flags, "target_fps": 7})
+    with pytest.raises(BlueprintError, match="content id"):
+        runner.preprocessing_pipeline.run(other)
+    assert not here.folder("tiny").exists()
+
+
 def test_a_variant_has_a_folder_of_its_own(here: Project) -> None:
     config = configs_of(here)[0]
     with BuildRunner("mock") as runner:

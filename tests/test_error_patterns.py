@@ -74,3 +74,37 @@ def test_the_cause_counts_before_what_it_led_to():
 def test_what_is_not_known_takes_the_default():
     assert classify(["ValueError: the cat sat on it"]) == ("unknown", "")
     assert classify([], "transform") == ("transform", "")
+
+
+#: Messages of users' own code that read like FINN's -> what is known of them there.
+OWN = {
+    "ZeroDivisionError: division by zero": ("unknown", ""),
+    "TypeError: f() got an unexpected keyword argument 'x'": ("unknown", ""),
+    "AssertionError: MW must be divisable by SIMD": ("unknown", ""),
+}
+
+
+@pytest.mark.parametrize("message", OWN)
+def test_what_is_finns_is_not_said_of_own_code(message):
+    assert classify([message])[1], "of FINN it is known"
+    assert classify([message], own=[message]) == OWN[message]
+
+
+@pytest.mark.parametrize(
+    ("message", "category"),
+    [
+        ("MemoryError: Unable to allocate 8. TiB", "memory"),
+        ("OSError: [Errno 28] No space left on device", "memory"),
+        ("FileNotFoundError: vitis_hls not found in PATH", "environment"),
+        ("ModuleNotFoundError: No module named 'x'", "config"),
+        ("ERROR: [Common 17-345] A valid license was not found for feature 'Synthesis'", "environment"),
+    ],
+)
+def test_what_any_code_can_meet_is_said_of_own_code_too(message, category):
+    assert classify([message], own=[message])[0] == category
+
+
+def test_finns_words_count_below_those_of_own_code():
+    own = "ValueError: it did not work"
+    finns = "AssertionError: Requirement MH divisable by PE is violated."
+    assert classify([finns, own], own=[own])[0] == "resource"

@@ -46,6 +46,9 @@ class ProjectCatalog:
     def names(self, kind: str) -> list[str]:
         return [name for catalog in self._catalogs for name in catalog.names(kind)]
 
+    def parameters(self, kind: str, name: str) -> None:
+        return None
+
 
 def load(name: str) -> DesignSpace:
     file = REPOSITORY / "blueprints" / f"{name}.yaml"

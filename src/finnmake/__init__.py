@@ -6,14 +6,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from finnmake.api import BuildRunner, explore, forge
+    from finnmake.api import BuildRunner, create_build_runner_factory, explore, forge
     from finnmake.exploration.configs import find_config, iter_configs
     from finnmake.exploration.hooks import CachingHook, ExplorationHook, LoggingHook
     from finnmake.exploration.mlflow_hook import MLflowHook
     from finnmake.exploration.results import ExplorationResult
     from finnmake.exploration.variants import variant
     from finnmake.records import BuildConfig, BuildMetrics, BuildResult, BuildStatus, OutputStage
-    from finnmake.runner.factory import create_build_runner_factory
     from finnmake.runner.interface import BuildRunnerInterface
 
 __all__ = [
@@ -51,7 +50,7 @@ _HOMES = {
     "LoggingHook": "exploration.hooks",
     "MLflowHook": "exploration.mlflow_hook",
     "OutputStage": "records",
-    "create_build_runner_factory": "runner.factory",
+    "create_build_runner_factory": "api",
     "explore": "api",
     "find_config": "exploration.configs",
     "forge": "api",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from finnmake.backends import AUTO, Backend, find_backend
 from finnmake.blueprint.space import DesignSpace
 from finnmake.errors import BlueprintError, FinnmakeError, Location, from_os_error
+from finnmake.exploration.checks import check_config
 from finnmake.exploration.configs import content_id_of
 from finnmake.exploration.hooks import ExplorationHook
 from finnmake.exploration.results import ExplorationResult
@@ -197,6 +198,21 @@ class BuildRunner:
         return result
 
 
+def create_build_runner_factory(backend: str) -> BuildRunnerFactory:
+    """The factory for a backend by its name, an alias of it, or `auto`: the one that the design space names.
+
+    `explore` takes it; called, it gives a `BuildRunner` of the backend, of `auto` only after
+    `factory.on(space.backend)`.
+
+    Raises:
+        BlueprintError: there is none; lists those that exist.
+        PluginError: it belongs to a package and cannot be loaded; names the package.
+    """
+    from finnmake.runner import factory
+
+    return dataclasses.replace(factory.create_build_runner_factory(backend), alone=BuildRunner)
+
+
 @dataclasses.dataclass(frozen=True)
 class Pipeline:
     """One pipeline of a build runner, by the name that it has there."""
@@ -206,12 +222,14 @@ class Pipeline:
 
     def run(self, config: BuildConfig) -> Any:
         """Run it alone, as part of no build. Raises FinnmakeError, OSError."""
+        _check_content(config)
         with self.runner.opened() as place:
             return getattr(place.runner, self.name).run(config)
 
 
 def _check_content(config: BuildConfig) -> None:
-    """Raise BlueprintError for a configuration that is not what its content id says."""
+    """Raise BlueprintError for a configuration that cannot be, or that is not what its content id says."""
+    check_config(config)
     if content_id_of(config) != config.content_id:
         raise BlueprintError(
             f"{config.id} was changed, and still has the content id and the folder of what it was",

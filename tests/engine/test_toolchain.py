@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ def site(tmp_path, monkeypatch):
     origin = {"url": f"file://{sources}", "dir_info": {"editable": True}}
     (folder / "qonnx-1.0.0.dist-info/direct_url.json").write_text(json.dumps(origin))
     monkeypatch.setattr(toolchain.sysconfig, "get_path", lambda _: str(folder))
-    for name in (*toolchain._SWITCHES, *toolchain._PATHS, *toolchain._VIVADO):
+    for name in (*toolchain.SWITCHES, *toolchain._PATHS, *toolchain._VIVADO):
         monkeypatch.delenv(name, raising=False)
     return folder
 
@@ -123,28 +124,25 @@ def test_sharing_still_tells_packages_apart(site):
     assert identity(share=True) != before
 
 
-def test_modules_that_run_inside_a_step_count():
+def test_every_module_that_counts_is_there():
     package = Path(finnmake.__file__).parent
-    missing = [name for name in toolchain._INSIDE if not (package / name).exists()]
-    assert missing == []
-    inside = {name for name in toolchain._INSIDE if name.startswith("engine/") and "runtime/" not in name}
-    names = ("__init__", "image_files", "licence", "realize", "slot", "toolchain", "trace_index")
-    main_side = {f"engine/{name}.py" for name in names}
-    assert inside | main_side == {f"engine/{path.name}" for path in (package / "engine").glob("*.py")}
+    assert [name for name in toolchain._INSIDE if not (package / name).exists()] == []
 
 
 #: What a step's process imports from finnmake, and its results do not come from.
 WORDS_AND_NAMES = {
     *("backends/__init__.py", "backends/installed.py", "blueprint/__init__.py", "blueprint/names.py"),
-    *("checked.py", "engine/__init__.py", "error_patterns.py", "errors.py", "plugins/entry_points.py"),
-    *("plugins/locate.py", "records.py"),
+    *("checked.py", "engine/__init__.py", "engine/search.py", "error_patterns.py", "errors.py"),
+    *("plugins/entry_points.py", "plugins/locate.py", "records.py"),
+    # What a blueprint of Brainsmith's is read with: the worker writes them only.
+    *(f"blueprint/{name}.py" for name in ("document", "inherit", "paths", "problems", "schema")),
 }
 
 
 @pytest.mark.parametrize("backend", ["finn", "mock", "brainsmith"])
 def test_whatever_a_step_imports_of_finnmake_counts(backend):
     own = toolchain._INSIDE_OF.get(f"finnmake.backends.{backend}", ())
-    imported = imports("engine/worker.py", f"backends/{backend}.py")
+    imported = imports("engine/worker.py", "engine/warm_worker.py", f"backends/{backend}.py")
     assert imported - WORDS_AND_NAMES - set(toolchain._INSIDE) - set(own) == set()
 
 
@@ -214,6 +212,36 @@ def test_a_package_with_plugins_counts_by_what_its_files_are_now(site, plugged, 
     assert identity() != before
 
 
+@pytest.mark.parametrize("kind", ["dist-info", "no list", "egg-info"])
+def test_a_package_with_plugins_counts_wherever_it_is_found(site, tmp_path, monkeypatch, kind):
+    """In any folder on the search path, however its installer has left it."""
+    elsewhere = tmp_path / "elsewhere"
+    info = elsewhere / ("lab.egg-info" if kind == "egg-info" else "lab-1.0.dist-info")
+    info.mkdir(parents=True)
+    (elsewhere / "lab.py").write_text("a = 1")
+    (info / "entry_points.txt").write_text("[finnmake.plugins]\nlab = lab:thing\n")
+    if kind == "dist-info":
+        (info / "RECORD").write_text("lab.py,,\n")
+    if kind == "egg-info":
+        monkeypatch.setattr(toolchain.sys, "prefix", str(tmp_path))  # elsewhere the trace sees it
+    before = identity()
+    monkeypatch.setattr(sys, "path", [*sys.path, str(elsewhere)])
+    found = identity()
+    assert found != before
+    (elsewhere / "lab.py").write_text("a = 2")
+    assert identity() not in (before, found)
+
+
+def test_of_two_packages_of_a_name_the_first_on_the_path_counts(site, plugged, tmp_path, monkeypatch):
+    hidden = tmp_path / "hidden"
+    (hidden / "lab-2.0.dist-info").mkdir(parents=True)
+    (hidden / "lab-2.0.dist-info/entry_points.txt").write_text("[finnmake.plugins]\nlab = lab\n")
+    monkeypatch.setattr(sys, "path", [str(site), *sys.path])
+    before = identity()
+    monkeypatch.setattr(sys, "path", [*sys.path, str(hidden)])
+    assert identity() == before
+
+
 def test_a_package_without_plugins_counts_by_version(site, plugged):
     (plugged / "entry_points.txt").write_text("[console_scripts]\nlab = lab:main\n")
     before = identity()
@@ -244,7 +272,7 @@ def test_an_adapter_of_a_package_counts_by_its_sources(site, tmp_path):
     module.write_text("a = 1")
 
     def of(sources: Path) -> str:
-        return whole().for_backend("lab.adapter", FileDigests(), sources).digest
+        return whole().for_backend("lab.adapter", FileDigests(), {"adapter": sources}).digest
 
     before = of(tmp_path / "lab"), of(module)
     module.write_text("a = 2")

@@ -169,3 +169,32 @@ def test_asked_from_many_threads_while_traces_come(store: Store) -> None:
         thread.join()
     assert wrong == []
     assert all(names(index, {"fps": each}) == {name} for each, name in added.items())
+
+
+def test_a_trace_is_read_once_and_never_found_when_it_is_gone(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    added = [add(store, {"a": [value]}) for value in range(2)]
+    index, opened = TraceIndex(store), store.trace
+    read: list[str] = []
+
+    def trace(key: str, name: str) -> tuple[Path, dict[str, Any]] | None:
+        read.append(name)
+        return opened(key, name)
+
+    monkeypatch.setattr(store, "trace", trace)
+    first = list(index.matching(KEY, {"a": 1}))
+    assert list(index.matching(KEY, {"a": 1})) == first
+    assert sorted(read) == sorted(added)
+    first[0][0].unlink()
+    assert list(index.matching(KEY, {"a": 1})) == first[1:]
+
+
+def test_only_so_many_traces_are_kept_in_memory(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trace_index, "_KEPT", 3)
+    for value in range(10):
+        add(store, {"a": [value]})
+    index = TraceIndex(store)
+    for value in range(10):
+        assert len(list(index.matching(KEY, {"a": value}))) == 1
+    assert len(index._read) == 3

@@ -162,7 +162,99 @@ def test_what_only_vivado_can_run_is_told_and_no_failure(tmp_path: Path) -> None
         "FINN runs these layers in simulation alone, which needs Vivado: IODMA_hls (IODMA_hls_0)"
     )
     assert found["accuracy"] == found["models"][-2]["top1"] is not None
+    assert found["accuracy_of"] == found["models"][-2]["model"] != last["model"]
     assert found["first_change"] is None
+    assert found["warnings"] == [
+        "the accuracy is not that of the final model, it is that after step_specialize_layers: "
+        + last["not_executable"]
+    ]
+
+
+def half_weights(model: Any, config: Any) -> Any:
+    """A step after which weights are not what the model says they are."""
+    node = [node for node in model.graph.node if node.op_type == "MatMul"][-1]
+    assert model.get_tensor_datatype(node.input[1]).name == "INT2"
+    model.set_initializer(node.input[1], model.get_initializer(node.input[1]) * 0.3 + 0.25)
+    return model
+
+
+def narrow_weights(model: Any, config: Any) -> Any:
+    """A step after which a product is of matrices that do not go together."""
+    node = [node for node in model.graph.node if node.op_type == "MatMul"][-1]
+    model.set_initializer(node.input[1], model.get_initializer(node.input[1])[:-1])
+    return model
+
+
+@pytest.mark.parametrize(
+    ("step", "reason"), [(half_weights, "is annotated as INT2 and is not whole"), (narrow_weights, "MatMul")]
+)
+def test_a_step_that_leaves_a_model_at_odds_with_itself_is_named(
+    tmp_path: Path, step: Any, reason: str
+) -> None:
+    found = accuracy_validation(build(tmp_path, MLP, [*STEPS[:3], ("spoil", step)]), DATA, limit=40)
+    assert found["first_change"]["after"] == ["003_spoil"]
+    assert found["first_change"]["top1_before"] == found["models"][0]["top1"] > 0.9
+    assert found["first_change"]["top1_after"] is None
+    assert reason in found["first_change"]["reason"]
+    assert (found["accuracy"], found["accuracy_of"]) == (None, None)
+    named, final = found["warnings"]
+    assert named.startswith("the model is at odds with itself after spoil: ") and reason in named
+    assert final.startswith("the accuracy is not that of the final model, there is none: ")
+    json.dumps(found, allow_nan=False)
+
+
+def test_a_model_that_nothing_here_runs_has_no_accuracy(tmp_path: Path) -> None:
+    def unknown(model: Any, config: Any) -> Any:
+        model.graph.node[0].domain = "somebody.else"
+        return model
+
+    found = accuracy_validation(build(tmp_path, MLP, [*STEPS[:3], ("strange", unknown)]), DATA, limit=40)
+    assert (found["accuracy"], found["first_change"]) == (None, None)
+    (warning,) = found["warnings"]
+    assert "there is none: nothing runs" in warning
+
+
+def test_a_change_from_the_original_names_it(short: Build, tmp_path: Path) -> None:
+    import shutil
+
+    from qonnx.core.modelwrapper import ModelWrapper
+
+    models = tmp_path / "models"
+    shutil.copytree(short.models, models)
+    model = ModelWrapper(str(models / "original.onnx"))
+    model.graph.node[0].domain = "somebody.else"
+    for name in ("original.onnx", "processed.onnx"):
+        model.save(str(models / name))
+    broken = ModelWrapper(str(models / "after" / "002_step_streamline.onnx"))
+    broken_weight(broken, None).save(str(models / "after" / "003_late.onnx"))
+    for name in ("000_step_qonnx_to_finn", "001_step_tidy_up", "002_step_streamline"):
+        shutil.copyfile(models / "original.onnx", models / "after" / f"{name}.onnx")
+    found = accuracy_validation(changed(short, models=models), DATA, limit=80)
+    assert found["models"][0]["model"] == "original"
+    assert not any("or  or" in warning for warning in found["warnings"])
+
+
+def test_before_a_normalization_models_get_images_of_their_own(tmp_path: Path) -> None:
+    """The digits at 16 times what the model was trained on."""
+    from finnmake.plugins.builtin.normalization import input_normalization
+
+    def normalised(model: Any, config: Any) -> Any:
+        return model.transform(input_normalization(scale=1 / 16))
+
+    def tidied(model: Any, config: Any) -> Any:
+        model.set_metadata_prop("tidied", "yes")
+        return model
+
+    with np.load(REPOSITORY / DATA) as arrays:
+        images, labels = arrays["images"], arrays["labels"]
+    np.savez(tmp_path / "both.npz", raw=images.astype(np.float32) * 16, images=images, labels=labels)
+    steps: list[Step] = [("tidied", tidied), ("input_normalization", normalised), STEPS[0]]
+    made = changed(build(tmp_path / "flow", MLP, steps), project=tmp_path)
+    found = accuracy_validation(made, "both.npz", images="raw", original_images="images")
+    assert {row["top1"] for row in found["models"]} == {FIGURES[MLP.name]["top1"]}
+    assert found["accuracy"] == FIGURES[MLP.name]["top1"] and found["first_change"] is None
+    confused = accuracy_validation(made, "both.npz", images="images")
+    assert confused["accuracy"] < 0.5
 
 
 def test_a_change_behind_models_that_cannot_run_is_put_down_to_all_of_them(

@@ -75,6 +75,22 @@ def test_the_analyses_of_a_build(empty_project: Project) -> None:
     assert results(empty_project, "accuracy_validation")[0]["images"] == 100
 
 
+def test_the_metric_of_an_analysis_follows_it_whatever_the_page_shows(empty_project: Project) -> None:
+    """The page names no analysis, so that nothing but the result itself hangs on their files."""
+    (empty_project.root / "templates/report.html.j2").write_text("{{ config_id }}")
+    wanted = [{"name": "accuracy_validation", "parameters": {"data": DATA}}]
+    empty_project.blueprint(config=CONFIG, transforms={"post_proc": wanted}, steps=["step_qonnx_to_finn"])
+    empty_project.succeed("build")
+    before = empty_project.read("result.json", "tiny")["metrics"]["accuracy"]
+    file = empty_project.root / DATA
+    with np.load(file) as arrays:
+        np.savez(file, images=arrays["images"], labels=(arrays["labels"] + 1) % 10)
+    empty_project.succeed("build")
+    after = empty_project.read("result.json", "tiny")["metrics"]["accuracy"]
+    assert after == results(empty_project, "accuracy_validation")[0]["accuracy"] < 0.5 < before
+    assert "nothing to do" in empty_project.succeed("build").output
+
+
 def test_data_that_is_not_there_is_a_warning_that_says_so(empty_project: Project) -> None:
     missing = {"name": "accuracy_validation", "parameters": {"data": "models/none.npz"}}
     empty_project.blueprint(config=CONFIG, transforms={"post_proc": [missing, "verify_ops"]})
@@ -101,6 +117,16 @@ def ordered(build):
 
 
 @analysis
+def short(build):
+    return {"warnings": "look there"}
+
+
+@analysis
+def wrong(build):
+    return {"warnings": {"a": 1}}
+
+
+@analysis
 def endless(build):
     return {"figure": float("inf")}
 
@@ -113,12 +139,15 @@ def foreign(build):
 
 def test_results_keep_their_order_and_are_json(empty_project: Project) -> None:
     empty_project.plugin("own.py", OWN)
-    names = ["ordered", "endless", "foreign"]
+    names = ["ordered", "endless", "foreign", "short", "wrong"]
     empty_project.blueprint(config=CONFIG, transforms={"post_proc": names}, steps=["step_qonnx_to_finn"])
     output = empty_project.succeed("build").output
     assert list(results(empty_project, "ordered")[0]) == ["zeta", "alpha", "warnings"]
-    assert "warning: ordered: look here" in output
+    assert "warning: ordered: look here" in output and "warning: ordered: 7" in output
+    assert "warning: short: look there" in output
+    assert 'warning: wrong: its `warnings` are no list of texts: {"a": 1}' in output
     assert "endless: the analysis returned what JSON cannot hold: Out of range float" in output
     assert "foreign: the analysis returned what JSON cannot hold: Object of type float32" in output
     folder = empty_project.folder("tiny") / "postprocessing"
-    assert sorted(path.name for path in folder.glob("*.json")) == ["ordered.json", "warnings.json"]
+    made = ["ordered.json", "short.json", "warnings.json", "wrong.json"]
+    assert sorted(path.name for path in folder.glob("*.json")) == made

@@ -166,8 +166,20 @@ def test_the_broken_file_of_a_project_is_named_when_a_name_is_missing(plugins: P
 def test_what_steps_cannot_see_brings_nothing(
     site: Path, plugins: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from finnmake.plugins import locate
+    from finnmake.engine import search
 
     put(site, "lab", "1.0", {"a": "lab_seven"}, lab_seven=STEP.format("theirs"))
-    monkeypatch.setattr(locate, "_UNSEEN", {str(site)})  # as it is for a folder of PYTHONPATH
+    monkeypatch.setattr(search, "_UNSEEN", {str(site)})  # as it is for a folder of PYTHONPATH
     assert names(plugins).find("step", "theirs") is None
+
+
+RESERVED = "from finnmake.plugins import analysis\n\n\n@analysis\ndef warnings(build):\n    return {}\n"
+
+
+def test_an_analysis_named_as_a_file_of_finnmake_is_refused(site: Path, plugins: Path) -> None:
+    put(site, "lab", "1", {"a": "lab_warns"}, lab_warns=RESERVED)
+    (error,) = PluginCatalog(plugins).errors()
+    assert "an analysis of the package lab must not be called 'warnings'" in str(error)
+    (plugins / "mine.py").write_text(RESERVED)
+    with pytest.raises(PluginError, match=r"plugins/mine\.py:5: an analysis must not be called 'warnings'"):
+        names(plugins).find("analysis", "anything")

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from finnmake.errors import BlueprintError
 from finnmake.plugins.builtin.dataset import fitted, read
 
+NAMES = ("images", "labels")
+
 sides = st.integers(1, 4)
 
 
@@ -44,8 +46,22 @@ def test_images_and_labels_by_their_names(tmp_path: Path) -> None:
         ({}, {"limit": "all"}, "limit: 'all' is no possible value"),
         ({"labels": np.arange(3)}, {}, "labels: data.npz has 4 images and 3 labels"),
         ({"labels": np.zeros((4, 10))}, {}, "labels: 'labels' in data.npz has the shape 4x10"),
-        ({"labels": np.array([0, 1, -1, 2])}, {}, "labels: 'labels' in data.npz has the shape 4"),
-        ({"labels": np.array([0, 1, 0.5, 2])}, {}, "labels: 'labels' in data.npz has the shape 4"),
+        ({"labels": np.zeros(())}, {}, "labels: 'labels' in data.npz has the shape 1"),
+        ({"labels": np.array([0, 1, -1, 2])}, {}, "labels: 'labels' in data.npz has -1, which is no class"),
+        ({"labels": np.array([0, 1, 0.5, 2])}, {}, "labels: 'labels' in data.npz has 0.5, which is no class"),
+        ({"labels": np.array([0, np.nan, 1, 2])}, {}, "labels: 'labels' in data.npz has nan, which is no"),
+        ({"labels": np.array([0, np.inf, 1, 2])}, {}, "labels: 'labels' in data.npz has inf, which is no"),
+        ({"labels": np.zeros(4, complex)}, {}, "labels: 'labels' in data.npz holds no numbers"),
+        ({"images": np.float32(1)}, {}, "labels: data.npz has 1 images and 4 labels"),
+        ({"images": np.full((4, 2), np.nan)}, {}, "images: 'images' in data.npz holds no finite numbers"),
+        ({"images": np.full((4, 2), np.inf)}, {}, "images: 'images' in data.npz holds no finite numbers"),
+        ({}, {"images": ["images"]}, "images: ['images'] is no name of an array"),
+        ({}, {"original": "raw"}, "original_images: data.npz has no array 'raw'"),
+        (
+            {"raw": np.zeros((3, 2))},
+            {"original": "raw"},
+            "labels: data.npz has 3 original_images and 4 labels",
+        ),
         ({"labels": np.array(["a", "b", "c", "d"])}, {}, "labels: 'labels' in data.npz holds no numbers"),
         ({"images": np.zeros((0, 4))}, {}, "images: 'images' in data.npz holds no numbers"),
     ],
@@ -68,6 +84,24 @@ def test_a_file_that_is_none_is_told(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "data.npz").write_bytes(content)
     with pytest.raises(BlueprintError, match=r"data\.npz is no NumPy file of named arrays"):
         read(tmp_path, "data.npz", "images", "labels", None)
+
+
+def test_a_damaged_file_is_told(tmp_path: Path) -> None:
+    """One bit of the compressed images is another."""
+    np.savez_compressed(tmp_path / "data.npz", images=np.arange(4000.0).reshape(4, -1), labels=np.arange(4))
+    content = bytearray((tmp_path / "data.npz").read_bytes())
+    content[len(content) // 3] ^= 0xFF
+    (tmp_path / "data.npz").write_bytes(content)
+    with pytest.raises(BlueprintError, match=r"data\.npz is no NumPy file of named arrays"):
+        read(tmp_path, "data.npz", "images", "labels", None)
+
+
+@pytest.mark.parametrize("labels", [[3], [[3]], [3.0], [True]])
+def test_one_image_is_a_data_set(tmp_path: Path, labels: list[Any]) -> None:
+    found = read(
+        written(tmp_path, images=np.zeros((1, 8)), labels=np.array(labels)), "data.npz", *NAMES, None
+    )
+    assert found.labels.tolist() == [int(np.ravel(labels)[0])] and found.images.shape == (1, 8)
 
 
 def test_objects_are_not_unpickled(tmp_path: Path) -> None:

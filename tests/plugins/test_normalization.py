@@ -75,6 +75,10 @@ REFUSED = {
     "std of 0": ({"std": 0}, "input_normalization.std: a value is not above 0"),
     "negative scale": ({"scale": [1, -1]}, "input_normalization.scale: a value is not above 0"),
     "a word": ({"mean": "half"}, "input_normalization.mean: 'half' is no finite number"),
+    "too large": (
+        {"mean": 1e39},
+        "input_normalization.mean: a value is beyond single precision, which ends at 3.4e38",
+    ),
     "not finite": ({"mean": [0, float("nan")]}, "input_normalization.mean: nan is no finite number"),
     "no values": ({"mean": []}, "input_normalization.mean: there is no value"),
     "nothing": ({}, "input_normalization: it would change nothing"),

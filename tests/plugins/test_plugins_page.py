@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
+import inspect
 import json
 import re
 import shlex
+from pathlib import Path
 
 import pytest
 import yaml
@@ -13,6 +16,7 @@ import yaml
 from finnmake.plugins.build import Build
 from finnmake.plugins.builtin import BUILTINS
 from finnmake.plugins.definitions import KINDS
+from tests.plugins.crafted import crafted, layers
 from tests.projects import REPOSITORY, Project
 
 PAGE = (REPOSITORY / "docs/plugins.md").read_text()
@@ -75,3 +79,35 @@ def test_the_table_of_decorators_has_them_all() -> None:
         for row in rows("| decorator | marks | is called with | gives |")
     ]
     assert tuple(found) == KINDS
+
+
+def test_the_parameters_of_the_built_in_plugins_are_there() -> None:
+    head = "parameter | type | default | meaning |"
+    shown = {
+        (cells[0].strip("`"), cells[1].strip("`"), cells[3])
+        for kind in ("transform", "analysis")
+        for cells in rows(f"| {kind} | {head}")
+    }
+    actual = set()
+    for name, each in BUILTINS.items():
+        module, _, attribute = each.target.partition(":")
+        parameters = inspect.signature(getattr(importlib.import_module(module), attribute)).parameters
+        for parameter in [*parameters.values()][each.kind == "analysis" :]:
+            default = "" if parameter.default is parameter.empty else parameter.default
+            actual.add((name, parameter.name, "null" if default is None else str(default)))
+    assert shown == actual
+
+
+def test_the_keys_of_the_results_are_there(tmp_path: Path) -> None:
+    """Of the analyses that a written build is enough for; that of accuracy has its own tests."""
+    shown: dict[str, list[str]] = {}
+    for name, key, _ in rows("| analysis | key | meaning |"):
+        shown.setdefault(name.strip("`"), []).append(key.strip("`"))
+    assert set(shown) == {name for name, each in BUILTINS.items() if each.kind == "analysis"}
+    build = crafted(tmp_path, layers(("A", ["x"])), {})
+    for name in shown.keys() - {"accuracy_validation"}:
+        module, _, attribute = BUILTINS[name].target.partition(":")
+        found = getattr(importlib.import_module(module), attribute)(build)
+        assert [*found] == [*shown[name], "warnings"], name
+    source = inspect.getsource(importlib.import_module("finnmake.plugins.builtin.accuracy"))
+    assert all(f'"{key}":' in source for key in shown["accuracy_validation"])

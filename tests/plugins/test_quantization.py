@@ -17,6 +17,7 @@ from qonnx.core.onnx_exec import execute_onnx
 from qonnx.custom_op.registry import getCustomOp
 
 from finnmake.errors import BlueprintError
+from finnmake.plugins.builtin import calibration
 from finnmake.plugins.builtin.checks import TransformError
 from finnmake.plugins.builtin.normalization import input_normalization
 from finnmake.plugins.builtin.quantization import quantize_model
@@ -270,6 +271,42 @@ def test_data_that_cannot_be(case: str, project: Path) -> None:
         dense().transform(quantize_model(8, 8, name))
     assert str(caught.value).startswith(f"quantize_model.calibration: {message}")
     assert caught.value.cure
+
+
+@pytest.mark.parametrize("content", ["cut", "changed"])
+def test_a_damaged_file(content: str, project: Path) -> None:
+    path = project / "x.npz"
+    np.savez_compressed(path, x=floats(0, 400, 6))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(data[: len(data) // 2] if content == "cut" else data)
+    with pytest.raises(BlueprintError) as caught:
+        dense().transform(quantize_model(8, 8, "x.npz"))
+    assert str(caught.value).startswith(
+        "quantize_model.calibration: x.npz is no .npy or .npz file of numbers"
+    )
+
+
+def test_a_model_that_onnx_runtime_gives_other_numbers_than_it_takes(project: Path) -> None:
+    nodes = [node("Cast", "x", "a", to=TensorProto.FLOAT), node("MatMul", "a w", "y")]
+    model = model_of(nodes, {"w": floats(0, 6, 4)}, [1, 6], TensorProto.INT64)
+    model.graph.output[0].type.tensor_type.elem_type = TensorProto.FLOAT
+    with pytest.raises(TransformError, match=r"ONNX Runtime cannot run the model: .*int64") as caught:
+        quantised(model, floats(0, 9, 6), project)
+    assert "single precision" in caught.value.cure
+
+
+def test_memory_that_runs_out_is_no_fault_of_the_model(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def short(*_: Any) -> Any:
+        raise RuntimeError(
+            "[ONNXRuntimeError] : 6 : Failed to allocate memory for requested buffer of size 9"
+        )
+
+    monkeypatch.setattr(calibration.onnxruntime.InferenceSession, "run", short)
+    with pytest.raises(MemoryError, match=r"ONNX Runtime: .* Failed to allocate"):
+        quantised(dense(), floats(0, 9, 6), project)
 
 
 def test_a_model_that_is_quantised_already(project: Path) -> None:

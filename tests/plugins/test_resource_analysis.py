@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from finnmake.plugins import Build
+from finnmake.plugins.builtin.performance import performance_analysis
 from finnmake.plugins.builtin.resources import resource_analysis
+from finnmake.plugins.builtin.roofline import roofline
 from tests.plugins.crafted import METRICS, crafted, layers
 from tests.plugins.real_flow import CNN, DEVICE, build
 
@@ -78,7 +81,74 @@ def test_synthesis_counts_before_everything(tmp_path: Path) -> None:
     found = resource_analysis(crafted(tmp_path, MODEL, {**REPORTS, "post_synth_resources": synthesised}))
     assert [row["layer"] for row in found["layers"]] == ["A"]
     assert found["layers"][0]["BRAM_18K"] == 3
+    assert "largest" in found and all(row["layer"] == "A" for row in found["largest"])
     assert found["source"] == "report/post_synth_resources.json (post-synthesis)"
+
+
+def test_counts_of_a_layer_that_has_none_here_and_no_estimate(tmp_path: Path) -> None:
+    hls = {"A": {"LUT": "1"}, "B": {"LUT": 5}, "C": {"LUT": "many"}}
+    found = resource_analysis(crafted(tmp_path, MODEL, {"estimate_layer_resources_hls": hls}))
+    assert [(row["layer"], row.get("LUT")) for row in found["layers"]] == [("A", 1), ("B", 5), ("C", None)]
+    assert "nothing usable under C > LUT" in found["warnings"][0]
+
+
+def golden(folder: Path, dialect: str, without: tuple[str, ...]) -> Build:
+    """A build with the reports of a dialect, but for some."""
+    reports = Path(__file__).parents[1] / "runner/data" / dialect / "report"
+    found = {path.stem: path.read_text() for path in reports.glob("*.json") if path.name not in without}
+    names = ("Thresholding_rtl_0", "MVAU_hls_0", "MVAU_hls_1", "MVAU_hls_2")
+    chain = zip(names, ("x", *map(str.lower, names)), strict=False)
+    return crafted(folder, layers(*((name, [before]) for name, before in chain)), found)
+
+
+@pytest.mark.parametrize("dialect", ["finn_plus", "upstream"])
+def test_the_reports_of_both_dialects(tmp_path: Path, dialect: str) -> None:
+    estimate = 155  # of the RTL layer
+    by_hls = resource_analysis(golden(tmp_path / "hls", dialect, ("post_synth_resources.json",)))
+    assert [(row["layer"], row["LUT"], row["DSP"]) for row in by_hls["layers"]] == [
+        ("Thresholding_rtl_0", estimate, 0),
+        ("MVAU_hls_0", 957, 2),
+        ("MVAU_hls_1", 1014, 4),
+        ("MVAU_hls_2", 1071, 6),
+    ]
+    assert by_hls["warnings"] == []
+
+    synthesised = resource_analysis(golden(tmp_path / "synthesis", dialect, ()))
+    assert [(row["layer"], row["LUT"]) for row in synthesised["layers"]] == [
+        ("Thresholding_rtl_0", 160),
+        ("MVAU_hls_0", 402),
+        ("MVAU_hls_1", 377),
+        ("MVAU_hls_2", 350),
+    ]
+    assert synthesised["largest"][0]["layer"] == "MVAU_hls_0"
+    assert synthesised["source"] == "report/post_synth_resources.json (post-synthesis)"
+    assert synthesised["warnings"] == []
+    for analysis in (performance_analysis, roofline):
+        assert analysis(golden(tmp_path / analysis.__name__, dialect, ()))["warnings"] == []
+
+
+def test_layers_of_several_devices(tmp_path: Path) -> None:
+    by_device = {
+        "post_synth_resources_0": {"(top)": {"LUT": 9000}, "A": {"LUT": 100}, "shell": {"LUT": 5000}},
+        "post_synth_resources_1": {"(top)": {"LUT": 8000}, "B": {"LUT": 200}},
+        "post_synth_resources_dcp": {"0": {"A": {"LUT": 1}}},
+    }
+    found = resource_analysis(crafted(tmp_path, MODEL, {**REPORTS, **by_device}))
+    assert [(row["layer"], row["LUT"]) for row in found["layers"]] == [("A", 100), ("B", 200)]
+    assert found["source"] == "report/post_synth_resources_*.json (post-synthesis)"
+
+
+def test_the_body_of_a_loop_counts_besides(tmp_path: Path) -> None:
+    reports = {
+        "estimate_layer_resources": {"A": {"LUT": 5}, "../../B": {"LUT": 1}, "total": {"LUT": 6}},
+        "estimate_layer_resources_A": {"A_MVAU_0": {"LUT": 70}, "A": {"LUT": 2}, "total": {"LUT": 72}},
+        "estimate_layer_resources_hls": {"total": {}},
+        "estimate_layer_resources_hls_A": {"A_MVAU_0": {"LUT": "90"}},
+    }
+    found = resource_analysis(crafted(tmp_path, MODEL, reports))
+    counts = {row["layer"]: row["LUT"] for row in found["layers"]}
+    assert counts == {"A": 5, "../../B": 1, "A_MVAU_0": 90, "A > A": 2}
+    assert found["warnings"] == []
 
 
 @pytest.mark.parametrize(

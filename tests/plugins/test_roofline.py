@@ -54,6 +54,13 @@ def test_a_slow_memory_is_the_bound(tmp_path: Path) -> None:
     assert found["attainable_gops"] == found["memory_roof_gops"] == 64
 
 
+def test_more_than_is_attainable_is_a_warning(tmp_path: Path) -> None:
+    found = roofline(crafted(tmp_path, MODEL, REPORTS), memory_bandwidth_gb_s=0.001)
+    assert found["attained_share"] > 1
+    (warning,) = found["warnings"]
+    assert "above the attainable 0.128" in warning and "memory_bandwidth_gb_s" in warning
+
+
 def test_without_a_bandwidth_no_bound_is_named(tmp_path: Path) -> None:
     found = roofline(crafted(tmp_path, MODEL, REPORTS))
     assert found["bound"] is None

@@ -101,3 +101,16 @@ def test_an_empty_model_is_not_in_order(cnn: Build, tmp_path: Path) -> None:
     found = verify_ops(changed(cnn, model=empty, artifacts=tmp_path))
     assert found["ok"] is False
     assert found["warnings"] == ["the final model has no nodes"]
+
+
+def test_the_layers_in_a_loop_are_looked_at(cnn: Build) -> None:
+    body = helper.make_graph([helper.make_node("Mul", ["a", "b"], ["c"], name="left_over")], "body", [], [])
+    model = ModelWrapper(str(cnn.models / "after" / "006_step_specialize_layers.onnx"))
+    model.graph.node.append(
+        helper.make_node(
+            "FINNLoop", ["x"], ["y"], name="loop_0", domain="finn.custom_op.fpgadataflow.rtl", body=body
+        )
+    )
+    found = verify_ops(changed(cnn, model=model))
+    assert found["ok"] is False and found["counts"]["rtl"] == 6
+    assert [(row["node"], row["where"]) for row in found["unmapped"]] == [("left_over", "loop loop_0")]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import finnmake
 from finnmake.backends import ALIASES, BACKENDS, BackendTable, backend_names, find_backend
 from finnmake.blueprint.own_backends import OwnBackends
 from finnmake.engine.files import FileDigests
@@ -21,7 +22,8 @@ def runner_of(backend: str, project: Path) -> BuildRunner:
     engine: Any = SimpleNamespace(digests=FileDigests())
     nothing: Any = None
     pages: Any = SimpleNamespace(report=str, failure=lambda *_: "")
-    return create_build_runner_factory(backend)(engine, project, nothing, pages, lambda *_: None)
+    factory = create_build_runner_factory(backend)
+    return factory.on_engine(engine, project, nothing, pages, lambda *_: None)
 
 
 @pytest.mark.parametrize(
@@ -61,6 +63,21 @@ def test_auto_is_the_backend_that_the_design_space_names(tmp_path: Path) -> None
         runner_of("auto", tmp_path)
     with pytest.raises(BlueprintError, match="there is no backend 'auto'"):
         factory.on("auto")
+
+
+@pytest.mark.parametrize(("asked", "name"), [("mock", "mock"), ("legacy_finn", "finn")])
+def test_called_it_gives_the_public_build_runner(tmp_path: Path, asked: str, name: str) -> None:
+    runner = finnmake.create_build_runner_factory(asked)(project=tmp_path)
+    assert isinstance(runner, finnmake.BuildRunner) and isinstance(runner, finnmake.BuildRunnerInterface)
+    assert runner.get_backend_name() == name
+
+
+def test_called_auto_says_what_to_do(tmp_path: Path) -> None:
+    factory = finnmake.create_build_runner_factory("auto")
+    with pytest.raises(BlueprintError, match="the backend auto is known only with a design space") as caught:
+        factory()
+    assert "factory.on(space.backend)" in caught.value.cure
+    assert factory.on("mock")(project=tmp_path).get_backend_name() == "mock"
 
 
 def test_the_names_are_those_that_can_be_asked_for() -> None:

@@ -279,6 +279,26 @@ def test_the_measured_accuracy_is_added(tmp_path, accuracy):
     assert metrics.sources == {"accuracy": f"{tmp_path.name}/accuracy_validation.json (top-1)"}
 
 
+def test_the_accuracy_of_another_model_than_the_final_one_says_so(tmp_path):
+    metrics = BuildMetrics()
+    models = [{"model": "003_step_a"}, {"model": "004_step_b"}]
+    file = tmp_path / "accuracy_validation.json"
+    file.write_text(json.dumps({"accuracy": 0.5, "accuracy_of": "003_step_a", "models": models}))
+    assert add_accuracy(metrics, tmp_path) == []
+    assert metrics.sources["accuracy"].endswith("/accuracy_validation.json (top-1 of 003_step_a)")
+    file.write_text(json.dumps({"accuracy": 0.5, "accuracy_of": "004_step_b", "models": models}))
+    assert add_accuracy(metrics, tmp_path) == []
+    assert metrics.sources["accuracy"].endswith("/accuracy_validation.json (top-1)")
+
+
+@pytest.mark.parametrize("content", [{"accuracy": None, "models": []}, {"simulated": True}])
+def test_an_accuracy_that_is_not_known_or_simulated_is_nothing_to_tell(tmp_path, content):
+    metrics = BuildMetrics()
+    (tmp_path / "accuracy_validation.json").write_text(json.dumps(content))
+    assert add_accuracy(metrics, tmp_path) == []
+    assert metrics == BuildMetrics()
+
+
 def test_where_no_accuracy_was_measured_none_is_added(tmp_path):
     metrics = BuildMetrics()
     assert add_accuracy(metrics, tmp_path) == []

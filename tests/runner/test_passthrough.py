@@ -85,7 +85,10 @@ def test_a_transform_that_returns_no_model_is_passed_over(shop: Project) -> None
 
 
 WRONG = {
-    "parameters": ({"name": "Fails", "parameters": {"bits": 4}}, "unexpected keyword argument 'bits'"),
+    "parameters": (
+        {"name": "Fails", "parameters": {"bits": 4}},
+        "the transform 'Fails' has no parameter 'bits'",
+    ),
     "a file": ({"name": "Fails", "parameters": {"how": "file"}}, "absent.npy"),
     "values": (
         {"name": "input_normalization", "parameters": {"std": 0}},
@@ -110,3 +113,16 @@ def test_the_mock_passes_over_alike(tmp_path: Path) -> None:
     assert warning.startswith("transform FoldConstants failed and was left out: simulated failure")
     blueprint(project, "mocked", entry, backend="mock")
     project.fail("build:config_001")
+
+
+def test_what_was_left_out_is_told_where_the_build_fails(shop: Project) -> None:
+    shop.plugin(
+        "late.py",
+        "from finnmake.plugins import step\n\n\n@step\ndef late(model, cfg):\n    raise ValueError('no')\n",
+    )
+    stages = {"pre_proc": [{"name": "Fails", "on_error": "passthrough"}]}
+    shop.blueprint("failing", transforms=stages, steps=["step_qonnx_to_finn", "late"])
+    shop.fail("build")
+    assert shop.read("result.json", "failing")["warnings"] == [MESSAGE]
+    page = (shop.folder("failing") / "failure.html").read_text()
+    assert "transform Fails failed and was left out" in page

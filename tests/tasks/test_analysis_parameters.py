@@ -33,11 +33,29 @@ def test_an_analysis_is_given_its_parameters(empty_project: Project) -> None:
         assert found == {"throughput": factor * metrics["throughput"], "metrics": 7}
 
 
+FAILING = """\
+from finnmake.plugins import analysis
+
+
+@analysis
+def hasty(build):
+    print("hello from hasty")
+    return {"ratio": 1 / 0}
+"""
+
+
 @pytest.mark.finn
-def test_a_parameter_that_it_does_not_have_is_a_warning(empty_project: Project) -> None:
-    empty_project.plugin("scaling.py", PLUGIN)
-    given = {"name": "scaled", "parameters": {"nonsense": 3}}
+def test_a_failing_analysis_is_told_in_its_own_words_alone(empty_project: Project) -> None:
+    """No tip of FINN's for a division of the user's; its log is what it printed, not the whole build's."""
+    empty_project.plugin("failing.py", FAILING)
     empty_project.blueprint(
-        config={"fpga_part": "xc7z020clg400-1", "target_fps": 1000}, transforms={"post_proc": [given]}
+        config={"fpga_part": "xc7z020clg400-1"},
+        steps=["step_qonnx_to_finn", "step_tidy_up"],
+        transforms={"post_proc": ["hasty"]},
     )
-    assert "nonsense" in empty_project.succeed("build").output
+    empty_project.succeed("build")
+    told = "postprocessing: analysis hasty: plugins/failing.py:7: ZeroDivisionError: division by zero"
+    assert told in empty_project.read("result.json", "tiny")["warnings"]
+    log = (empty_project.folder("tiny") / "postprocessing" / "hasty.log").read_text()
+    assert "hello from hasty" in log and "step_tidy_up" not in log
+    assert "Failed: hasty" in (empty_project.folder("tiny") / "report.html").read_text()

@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 import sysconfig
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from finnmake.engine.files import FileDigests
 from finnmake.engine.paths import MACHINE
+from finnmake.engine.search import search_path
 from finnmake.hashing import digest_value
 
 #: Packages that check or drive the project but take no part in a step.
@@ -35,7 +36,7 @@ _BY_CONTENT = ("brainsmith", "finn_plus", "finn", "qonnx")
 _ENTRY_POINTS = "[finnmake."
 
 #: Variables that FINN and the tools below it read; whoever sets one gets results of their own.
-_SWITCHES = (
+SWITCHES = (
     "FINN_DEBUG",
     "FINN_MP_START_METHOD",
     "FINN_XELAB_MT",
@@ -72,6 +73,9 @@ _INSIDE = (
     "backends/placeholders.py",
     "blueprint/finn_tables.json",
     "blueprint/tables.py",
+    "engine/actions.py",
+    "engine/blobs.py",
+    "engine/channel.py",
     "engine/files.py",
     "engine/folders.py",
     "engine/local_modules.py",
@@ -82,11 +86,16 @@ _INSIDE = (
     "engine/runtime/bwrap.py",
     "engine/runtime/container.py",
     "engine/runtime/local.py",
+    "engine/runtime/warm.py",
     "engine/session.py",
+    "engine/sharing.py",
     "engine/state.py",
     "engine/store.py",
+    "engine/temporary.py",
     "engine/trace.py",
     "engine/vivado.py",
+    "engine/warm.py",
+    "engine/warm_worker.py",
     "engine/worker.py",
     "hashing.py",
     "plugins/__init__.py",
@@ -96,7 +105,13 @@ _INSIDE = (
 
 #: Adapter -> the modules of finnmake that run inside its steps alone: FINN's results do not hang on them.
 _INSIDE_OF = {
-    "finnmake.backends.brainsmith": ("backends/brainsmith.py", "backends/brainsmith_blueprint.py"),
+    "finnmake.backends.brainsmith": (
+        "backends/brainsmith.py",
+        "backends/brainsmith_blueprint.py",
+        "backends/qonnx_calls.py",
+        "blueprint/brainsmith_fields.py",
+        "blueprint/brainsmith_steps.py",
+    ),
     "finnmake.backends.mock": ("backends/mock.py", "backends/mock_figures.py", "backends/onnx_metadata.py"),
 }
 
@@ -108,17 +123,20 @@ class Toolchain:
     parts: Mapping[str, Any]
     digest: str
 
-    def for_backend(self, adapter: str, digests: FileDigests, sources: Path | None = None) -> Toolchain:
+    def for_backend(
+        self, adapter: str, digests: FileDigests, sources: Mapping[str, Path] | None = None
+    ) -> Toolchain:
         """The identity of a backend on these tools: no two backends ever take each other's results.
 
         Args:
             adapter: dotted name of the backend's module.
-            sources: the package or module behind an adapter that is not finnmake's own: the worker imports it
-                where no trace sees it.
+            sources: name -> file or folder, of all that may be behind an adapter that is not finnmake's own:
+                the worker imports it where no trace sees it.
         """
         part = {"name": adapter, "modules": _inside(digests, adapter)}
         if sources is not None:
-            part["sources"] = _digest_source(sources, digests)
+            found = {name: _digest_source(path, digests) for name, path in sources.items()}
+            part["sources"] = digest_value("adapter", found)
         parts = {**self.parts, "adapter": part}
         return Toolchain(parts, digest_value("toolchain", parts))
 
@@ -131,7 +149,7 @@ def variables(*, contained: bool, vivado: bool, deps: bool = False) -> dict[str,
         vivado: whether the project's settings say which Vivado it is.
         deps: whether they say where FINN's dependencies are.
     """
-    names = {*_SWITCHES, *(() if contained else _PATHS), *(() if contained or vivado else _VIVADO)}
+    names = {*SWITCHES, *(() if contained else _PATHS), *(() if contained or vivado else _VIVADO)}
     names -= {"FINN_DEPS"} if deps else set()
     return {name: os.environ[name] for name in sorted(names) if os.environ.get(name)}
 
@@ -150,7 +168,7 @@ def installed(digests: FileDigests) -> dict[str, Any]:
         "packages": {name: version for name, (version, _) in packages.items() if name not in _NO_PART},
         "contents": {
             **{name: _content(packages[name][1], digests) for name in _BY_CONTENT if name in packages},
-            **dict(_plugin_contents(packages, digests)),
+            **dict(_plugin_contents(dict.fromkeys([*search_path(), str(site)]), digests)),
         },
     }
 
@@ -198,7 +216,11 @@ def _packages(site: Path) -> Iterator[tuple[str, tuple[str, Path]]]:
         if entry.endswith(".dist-info"):
             name, _, version = entry[: -len(".dist-info")].partition("-")
             if name != "finnmake":
-                yield name.lower().replace("-", "_").replace(".", "_"), (version, site / entry)
+                yield _normalised(name), (version, site / entry)
+
+
+def _normalised(name: str) -> str:
+    return name.lower().replace("-", "_").replace(".", "_")
 
 
 def _content(metadata: Path, digests: FileDigests) -> str:
@@ -209,6 +231,8 @@ def _content(metadata: Path, digests: FileDigests) -> str:
 
 def _editable(metadata: Path) -> Path | None:
     """The folder of an editable package's project; None for a regular one."""
+    if metadata.suffix == ".egg-info" and not (metadata / "installed-files.txt").exists():
+        return metadata.parent  # as `setup.py develop` leaves it, beside the sources
     direct = metadata / "direct_url.json"
     if not direct.exists():
         return None
@@ -217,25 +241,39 @@ def _editable(metadata: Path) -> Path | None:
     return Path(unquote(urlsplit(origin["url"]).path)) if editable else None
 
 
-def _plugin_contents(
-    packages: Mapping[str, tuple[str, Path]], digests: FileDigests
-) -> Iterator[tuple[str, str]]:
+def _plugin_contents(places: Iterable[str], digests: FileDigests) -> Iterator[tuple[str, str]]:
     """Package -> digest of its files as they are now, where it brings plugins: people edit these.
 
     What lies outside the toolchain's folders, as most editable packages do, is left to the trace, which
     knows the steps that read it.
     """
-    others = ((name, metadata) for name, (_, metadata) in packages.items() if name not in _BY_CONTENT)
-    for name, metadata in others:
+    seen = {*_BY_CONTENT, "finnmake"}
+    for name, metadata in (each for place in places for each in _bringing(Path(place))):
+        if name in seen:  # Python takes the first on its path
+            continue
+        seen.add(name)
+        folder = _editable(metadata)
+        if folder is None:
+            yield name, _digest_files(metadata, digests)
+        elif _in_toolchain(folder):
+            yield name, digest_sources(folder, digests)
+
+
+def _bringing(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Normalised name and metadata folder of the packages in a folder that bring plugins or backends."""
+    try:
+        entries = sorted(os.listdir(folder))
+    except OSError:
+        return
+    for entry in entries:
+        if not entry.endswith((".dist-info", ".egg-info")):
+            continue
         try:
-            brings = _ENTRY_POINTS in (metadata / "entry_points.txt").read_text()
+            brings = _ENTRY_POINTS in (folder / entry / "entry_points.txt").read_text()
         except OSError:
             continue
-        folder = _editable(metadata) if brings else None
-        if brings and folder is None:
-            yield name, _digest_files(metadata, digests)
-        elif folder is not None and _in_toolchain(folder):
-            yield name, digest_sources(folder, digests)
+        if brings:
+            yield _normalised(entry.rpartition(".")[0].partition("-")[0]), folder / entry
 
 
 def _in_toolchain(folder: Path) -> bool:
@@ -245,13 +283,25 @@ def _in_toolchain(folder: Path) -> bool:
 
 
 def _digest_files(metadata: Path, digests: FileDigests) -> str:
-    """Digest of a regular package's files: of those in its list, and of all beside them in its folders."""
+    """Digest of a regular package's files: of those in its list, and of all beside them in its folders.
+
+    Without a list they are those that its entry points name.
+    """
     site = metadata.parent
     listed = [line.rsplit(",", 2)[0].strip('"') for line in _record(metadata / "RECORD")]
+    listed = listed or [*_named(metadata)]
     own = {name.partition("/")[0] for name in listed if name.partition("/")[2] == "__init__.py"}
     folders = {name: digest_sources(site / name, digests) for name in sorted(own)}
     rest = sorted(name for name in listed if name.partition("/")[0] not in own)
     return digest_value("files", [folders, {name: digests.digest(site / name) for name in rest}])
+
+
+def _named(metadata: Path) -> Iterator[str]:
+    """The packages and modules that the entry points of a package lead to."""
+    for line in (metadata / "entry_points.txt").read_text().splitlines():
+        module = line.partition("=")[2].strip().partition(":")[0].partition(".")[0]
+        if module:
+            yield from (f"{module}/__init__.py", f"{module}.py")
 
 
 def _digest_record(path: Path) -> str:

@@ -18,6 +18,9 @@ from finnmake.plugins.installed import installed_plugins
 from finnmake.plugins.locate import source_of
 from finnmake.plugins.plugin import BUILTIN, PROJECT, Plugin, shown, unreadable, without_stage
 
+#: finnmake's own file among those of the analyses, which are named as these.
+_RESERVED = "warnings"
+
 #: Stems that would hide a module that FINN or Python needs.
 _TAKEN = frozenset(sys.stdlib_module_names) | {"finn", "qonnx", "onnx", "numpy", "finnmake", "doit"}
 
@@ -53,6 +56,8 @@ class PluginCatalog:
             for each in found:
                 if each.stage is None:
                     self._broken.append(without_stage(each, shown(path, self._root)))
+                elif each.kind == "analysis" and each.name == _RESERVED:
+                    self._hiding.append(_reserved(Location(path=shown(path, self._root), line=each.line)))
                 else:
                     target = f"{stem}:{each.name}"
                     yield Plugin(each.name, each.kind, each.stage, target, PROJECT, path, each.line)
@@ -68,6 +73,8 @@ class PluginCatalog:
         for found in installed_plugins():
             if isinstance(found, PluginError):
                 self._broken.append(found)
+            elif found.kind == "analysis" and found.name == _RESERVED:
+                self._broken.append(_reserved(Location(path=found.path, line=found.line), found.package))
             else:
                 yield found
 
@@ -130,6 +137,16 @@ class PluginCatalog:
     def errors(self) -> list[PluginError]:
         """All that is wrong, whether anybody needs it or not."""
         return [*self._hiding, *(error for _, error in self._twice), *self._broken]
+
+
+def _reserved(where: Location, package: str = "") -> PluginError:
+    """The error for an analysis whose file is finnmake's own; `package` is the one that brings it."""
+    owner = f" of the package {package}" if package else ""
+    return PluginError(
+        f"an analysis{owner} must not be called {_RESERVED!r}: postprocessing/{_RESERVED}.json is finnmake's",
+        where=where,
+        cure="Rename it.",
+    )
 
 
 def _modules(folder: Path) -> Iterator[Path]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import Distribution, distributions
 
-from finnmake.plugins.locate import search_path
+from finnmake.engine.search import search_path
 
 #: The groups: modules with plugins, and backends.
 PLUGINS = "finnmake.plugins"
@@ -40,6 +40,11 @@ class EntryPointInfo:
 def entry_points(group: str) -> Sequence[EntryPointInfo]:
     """The entry points of a group, sorted by package, then name; looked up once for each search path."""
     return _entry_points(group, search_path())
+
+
+def distribution_of(entry: EntryPointInfo) -> Distribution:
+    """The installed package that an entry point is of."""
+    return next(each for each in _packages(search_path()) if each.name == entry.distribution)
 
 
 @cache

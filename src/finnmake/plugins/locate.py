@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import site
 import sys
 from collections.abc import Sequence
 from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
-#: What the steps' Python does not see of the search path of this one.
-_UNSEEN = {
-    "",
-    *map(os.path.abspath, os.environ.get("PYTHONPATH", "").split(os.pathsep)),
-    site.getusersitepackages(),
-}
-
-
-def search_path() -> tuple[str, ...]:
-    """The folders of installed modules; not the current folder, PYTHONPATH and the user's own packages."""
-    return tuple(place for place in sys.path if place not in _UNSEEN)
+from finnmake.engine.search import search_path
 
 
 def source_of(module: str) -> Path | None:
@@ -42,8 +30,11 @@ def _source_of(module: str, search: tuple[str, ...]) -> Path | None:
 
 
 def _spec(name: str, places: Sequence[str]) -> ModuleSpec | None:
-    """Of a module in these folders, or known to a finder that an editable installation has put up."""
-    found = PathFinder.find_spec(name, places)
+    """Of a module in these folders, or known to a finder that an editable installation has put up.
+
+    Python asks for a namespace inside another by its whole name only where the other is imported.
+    """
+    found = PathFinder.find_spec(name.rpartition(".")[2], places)
     if found is not None or "." in name:
         return found
     others = (finder for finder in sys.meta_path if "editable" in getattr(finder, "__module__", "").lower())

@@ -40,6 +40,19 @@ class Pages(Protocol):
         """What went wrong. Raises WorkspaceError."""
 
 
+def figures_of(config: BuildConfig, reports: Path, simulated: bool) -> tuple[BuildMetrics, list[str]]:
+    """The figures of a build in FINN's reports, as metrics.json tells them, and warnings about them."""
+    found, warnings = collector.collect(
+        reports,
+        fpga_part=part_of(config),
+        synth_clk_period_ns=float(config.config_flags.get("synth_clk_period_ns", _FINN_CLOCK_NS)),
+        simulated=simulated,
+    )
+    # Also where there is no figure whose source could say so.
+    found.raw_metrics.update({"simulated": True} if simulated else {})
+    return found, warnings
+
+
 class BuildRunner:
     """Builds configurations on one engine. Every stage leaves its files in the configuration's folder."""
 
@@ -166,14 +179,8 @@ class BuildRunner:
 
     def _metrics(self, config: BuildConfig, folder: Path | None = None) -> tuple[BuildMetrics, list[str]]:
         """The figures in FINN's reports, in the build's folder or another, and warnings about them."""
-        found, warnings = collector.collect(
-            (folder or self._realizer.folder(config)) / "artifacts" / "report",
-            fpga_part=part_of(config),
-            synth_clk_period_ns=float(config.config_flags.get("synth_clk_period_ns", _FINN_CLOCK_NS)),
-            simulated=self.backend.simulated,
-        )
-        found.raw_metrics.update(self._mark)  # also where there is no figure whose source could say so
-        return found, warnings
+        reports = (folder or self._realizer.folder(config)) / "artifacts" / "report"
+        return figures_of(config, reports, self.backend.simulated)
 
     def analyze(self, config: BuildConfig) -> Analyzed:
         """Run the `post_proc` analyses: postprocessing/<name>.json. A failing one is a warning."""
@@ -213,6 +220,11 @@ class BuildRunner:
         result.warnings = warnings
         return self._end(config, result)
 
+    def read_of_analyses(self, config: BuildConfig) -> Reads:
+        """The analysis' file that `finish` takes a metric from, be it that there is none."""
+        path = self._realizer.folder(config) / FOLDER / collector.ACCURACY
+        return {"files": {self._name(path): self.engine.digests.digest(path)}, "listings": {}, "presence": {}}
+
     def fail(self, config: BuildConfig, error: FinnmakeError) -> BuildResult:
         """Write result.json for a build that failed; outputs of earlier builds stay.
 
@@ -228,6 +240,7 @@ class BuildRunner:
             message = error.located()
             result = self._result(config, BuildStatus.TIMEOUT if timed_out else BuildStatus.FAILED)
         tell(result, error)
+        result.warnings = self._realizer.left_out(config)
         if isinstance(error, StepError) and error.log is not None and first == config.id:
             result.logs = {"build": "build.log"}
             result.log_tail = log_tail(folder / "build.log")
@@ -240,6 +253,7 @@ class BuildRunner:
         """Write result.json for a configuration that is not built further, for a reason in words."""
         result = self._result(config, BuildStatus.SKIPPED)
         result.metrics = metrics
+        result.warnings = self._realizer.left_out(config)
         return self._end(config, result, reason)
 
     def _end(self, config: BuildConfig, result: BuildResult, message: str | None = None) -> BuildResult:

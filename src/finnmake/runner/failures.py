@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from finnmake.blueprint.schema import ON_ERROR, PASSTHROUGH
 from finnmake.error_patterns import CATEGORIES
 from finnmake.errors import FinnmakeError, StepError
 from finnmake.records import BuildResult
@@ -23,6 +24,17 @@ _LINES = 10
 
 #: A line may be a tool's whole output.
 _LONGEST = 400
+
+
+def left_out(value: object) -> str | None:
+    """What is to be said of a transform that failed and, by `on_error`, left the model as it was.
+
+    Args:
+        value: what a file holds in the folder that the backend keeps for these; None for any other file.
+    """
+    if not isinstance(value, dict) or value.get(ON_ERROR) != PASSTHROUGH:
+        return None  # a transform's own file
+    return f"transform {value.get('transform')} failed and was left out: {value.get('error')}"
 
 
 def tell(result: BuildResult, error: FinnmakeError) -> None:

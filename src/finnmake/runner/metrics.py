@@ -80,12 +80,27 @@ def add_accuracy(metrics: BuildMetrics, analyses: Path) -> list[str]:
     found, problem = read_json(analyses / ACCURACY)
     if found is None and not problem:
         return []
+    if isinstance(found, Mapping) and (_simulated(found) or found.get("accuracy", "") is None):
+        return []  # there is nothing to read; the analysis' own warnings tell why
     accuracy = finite_number(found.get("accuracy")) if isinstance(found, Mapping) else None
     if accuracy is None or not 0 <= accuracy <= 1:
         wrong = problem or "has no accuracy from 0 to 1"
         return [f"metrics: {analyses.name}/{ACCURACY} {wrong}"]
-    _set(metrics, "accuracy", accuracy, f"{analyses.name}/{ACCURACY} (top-1)")
+    _set(metrics, "accuracy", accuracy, f"{analyses.name}/{ACCURACY} ({_top_1(found)})")
     return []
+
+
+def _simulated(analysis: Mapping[str, Any]) -> bool:
+    """Whether the file stands in for one: what simulates runs no analysis."""
+    return analysis.get("simulated") is True
+
+
+def _top_1(analysis: Mapping[str, Any]) -> str:
+    """What the accuracy is: of which model, where it is not the final one's."""
+    models, measured = analysis.get("models"), analysis.get("accuracy_of")
+    last = models[-1] if isinstance(models, list) and models else None
+    final = last.get("model") if isinstance(last, Mapping) else None
+    return f"top-1 of {measured}" if isinstance(measured, str) and measured != final else "top-1"
 
 
 def _usable_period(synth_clk_period_ns: object, reports: Reports) -> float | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from finnmake.engine.realize import Flow, StepOutcome
+from finnmake.engine.state import StepCall
 from finnmake.errors import StepError
 from finnmake.exploration.tree import BEFORE_STEPS
 from finnmake.plugins.build import AFTER, ORIGINAL, PROCESSED
@@ -64,20 +65,14 @@ class PostprocessingPipeline:
         """The models that analyses see: file name -> blob."""
         first = len(config.transforms_by_stage.get(BEFORE_STEPS, []))
         calls = self._realizer.calls(config)
-        return self._realizer.realize(config, calls, partial(_models_of, first=first)).placed
+        return self._realizer.realize(config, calls, partial(models_of, first=first)).placed
 
     def _analyze(self, config: BuildConfig, entry: Any, models: Mapping[str, str]) -> list[Reads]:
         realizer = self._realizer
         folder = realizer.folder(config)
         calls = realizer.calls(config)
-        digests = realizer.engine.digests
-        wanted = call_of("analysis", entry, realizer.names, digests, position=len(calls))
-        given = {
-            "parameters": wanted.parameters,
-            "config": config.to_dict(),
-            "metrics": json.loads((folder / "metrics.json").read_text()),
-        }
-        call = replace(wanted, parameters=given, inputs=models)
+        wanted = call_of("analysis", entry, realizer.names, realizer.engine.digests, position=len(calls))
+        call = given(wanted, config, json.loads((folder / "metrics.json").read_text()), models)
         target = folder / FOLDER / f"{call.name}.json"
         log = target.with_suffix(".log")
 
@@ -92,12 +87,24 @@ class PostprocessingPipeline:
             raise
 
 
-def _models_of(flow: Flow, outcomes: Sequence[StepOutcome], first: int) -> dict[str, str]:
+def given(call: StepCall, config: BuildConfig, metrics: Any, models: Mapping[str, str]) -> StepCall:
+    """The call of an analysis with all that it sees: its own parameters, the build's figures and models."""
+    told = {"parameters": call.parameters, "config": config.to_dict(), "metrics": metrics}
+    return replace(call, parameters=told, inputs=models)
+
+
+def models_of(flow: Flow, outcomes: Sequence[StepOutcome], first: int) -> dict[str, str]:
     """The model as it was given, as the first step got it (after `first` transforms), and after each call."""
+    after = [(outcome.call, outcome.state.model) for outcome in outcomes]
+    return named_models(flow.model, after, first)
+
+
+def named_models(model: str, after: Sequence[tuple[StepCall, str]], first: int) -> dict[str, str]:
+    """The same from refs: of the model, and of what each call left."""
     return {
-        ORIGINAL: flow.model,
-        PROCESSED: outcomes[first - 1].state.model if first else flow.model,
-        **{f"{AFTER}/{at:03}_{each.call.name}.onnx": each.state.model for at, each in enumerate(outcomes)},
+        ORIGINAL: model,
+        PROCESSED: after[first - 1][1] if first else model,
+        **{f"{AFTER}/{at:03}_{call.name}.onnx": ref for at, (call, ref) in enumerate(after)},
     }
 
 
@@ -105,8 +112,10 @@ def _told(result: Path) -> list[str]:
     """The warnings in the result of an analysis, with its name."""
     content = json.loads(result.read_text())
     told = content.get("warnings") if isinstance(content, dict) else None
-    warnings = told if isinstance(told, list) else []
-    return [f"{result.stem}: {each}" for each in warnings if isinstance(each, str)]
+    warnings = [told] if isinstance(told, str) else [] if told is None else told
+    if not isinstance(warnings, list):
+        return [f"{result.stem}: its `warnings` are no list of texts: {json.dumps(told)}"]
+    return [f"{result.stem}: {each if isinstance(each, str) else json.dumps(each)}" for each in warnings]
 
 
 def _remove_others(folder: Path, wanted: set[str]) -> None:

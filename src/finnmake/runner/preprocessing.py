@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from finnmake.backends.passthrough import FOLDER
-from finnmake.blueprint.schema import ON_ERROR, PASSTHROUGH
 from finnmake.engine.realize import Flow, StepOutcome
 from finnmake.exploration.tree import BEFORE_STEPS
 from finnmake.records import BuildConfig
+from finnmake.runner.failures import left_out
 from finnmake.runner.modelfile import check_model
 from finnmake.runner.realizer import Reads, Realizer
 from finnmake.runner.reports import read_json
@@ -20,13 +20,8 @@ def passed_over(folder: Path) -> list[str]:
     Args:
         folder: of a finished build.
     """
-    said = []
-    for path in sorted((folder / "artifacts" / FOLDER).glob("*.json")):
-        value, problem = read_json(path)
-        if problem or not isinstance(value, dict) or value.get(ON_ERROR) != PASSTHROUGH:
-            continue  # a transform's own file
-        said.append(f"transform {value.get('transform')} failed and was left out: {value.get('error')}")
-    return said
+    paths = sorted((folder / "artifacts" / FOLDER).glob("*.json"))
+    return [said for path in paths if (said := left_out(read_json(path)[0])) is not None]
 
 
 class PreprocessingPipeline:

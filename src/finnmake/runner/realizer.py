@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
+import json
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from finnmake.backends import Backend
+from finnmake.backends.passthrough import FOLDER as PASSED_OVER
 from finnmake.engine.folders import remove_tree
 from finnmake.engine.realize import Engine, Flow, Listener, StepOutcome, seconds_run
 from finnmake.engine.state import StepCall
@@ -19,7 +21,7 @@ from finnmake.errors import StepError, StoreError
 from finnmake.exploration.tree import BEFORE_STEPS
 from finnmake.records import BuildConfig
 from finnmake.runner.at_once import WHOLE
-from finnmake.runner.failures import default_category
+from finnmake.runner.failures import default_category, left_out
 from finnmake.runner.flow import Names, calls_of, flags_of
 from finnmake.runner.outputs import log_of, write_text
 
@@ -55,6 +57,7 @@ class Realizer:
         self.names = names
         self._listener = listener
         self._spent: dict[str, float] = {}
+        self._left_out: dict[str, list[str]] = {}
         self._lock = threading.Lock()
 
     @property
@@ -88,7 +91,7 @@ class Realizer:
         StoreError.
         """
         model = self.project / config.model_path
-        rounds = itertools.count()
+        met: Counter[str] = Counter()
         while True:
             outcomes: list[StepOutcome] = []
             flow = Flow(
@@ -104,7 +107,8 @@ class Realizer:
                 return Realized(outcomes, place(flow, outcomes), _reads(config, flow, outcomes))
             except DamagedBlob as damaged:
                 found = self.engine.discard(damaged) or damaged.ref == flow.model
-                if not found or next(rounds) > len(calls):  # a step may damage its own input each time
+                met[damaged.ref] += 1
+                if not found or met[damaged.ref] > len(calls):  # a step may damage its own input each time
                     raise StoreError(
                         f"blob {damaged.ref} is missing from the store and nothing tells how to make it",
                         cure="Move the store away, or set FINNMAKE_STORE to an empty folder.",
@@ -114,13 +118,29 @@ class Realizer:
                 if error.category == "unknown" and len(outcomes) < len(calls):
                     before = len(outcomes) < len(config.transforms_by_stage.get(BEFORE_STEPS, []))
                     error.category = default_category(calls[len(outcomes)].kind, before)
-                self._keep_failure(log or self.folder(config) / "build.log", outcomes, error)
+                kept = outcomes if log is None else ()  # an analysis' log is its own words alone
+                self._keep_failure(log or self.folder(config) / "build.log", kept, error)
                 raise
 
     def restart(self, config: BuildConfig) -> None:
         """A build of this id has spent no time yet."""
         with self._lock:
             self._spent.pop(config.id, None)
+            self._left_out.pop(config.id, None)
+
+    def left_out(self, config: BuildConfig) -> list[str]:
+        """Warnings of transforms that failed and were left out, as far as its steps came."""
+        return self._left_out.get(config.id, [])
+
+    def _keep_left_out(self, config: BuildConfig, outcomes: Sequence[StepOutcome]) -> None:
+        """Remember them, where there may be any: what a build has not placed is in the store alone."""
+        if not any(outcome.call.passthrough for outcome in outcomes):
+            return
+        with suppress(DamagedBlob, ValueError):  # only words are lost
+            tree = self.store.read_tree(outcomes[-1].state.tree)
+            files = sorted(name for name in tree if name.startswith(f"{PASSED_OVER}/"))
+            found = (left_out(json.loads(self.store.read(tree[name]))) for name in files)
+            self._left_out[config.id] = [said for said in found if said is not None]
 
     def _budget(self, config: BuildConfig) -> float | None:
         """Seconds that all steps of a build that are still to run may take together; None without a limit."""
@@ -133,6 +153,7 @@ class Realizer:
         try:
             yield
         finally:
+            self._keep_left_out(config, outcomes)
             with self._lock:
                 self._spent[config.id] = self._spent.get(config.id, 0.0) + seconds_run(outcomes)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +90,7 @@ class Reports:
         if "*" not in name:
             return [name]
         shape = re.compile(re.escape(name).replace(r"\*", r"\d+"))
-        return sorted(path.name for path in self.folder.glob(name) if shape.fullmatch(path.name))
+        return sorted(each for each in self._names if shape.fullmatch(each))
 
     def get(self, file: str) -> Any:
         """The report's content, `None` where it is missing or of no use."""
@@ -102,7 +104,15 @@ class Reports:
 
     def has(self, file: str) -> bool:
         """Whether there is such a report, whatever it holds; the name may be anything."""
-        return any(path.name == file for path in self.folder.glob("*.json"))
+        return file in self._names and file.endswith(".json")
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        """The names of all that is in the folder; asked for once, as each figure asks."""
+        try:
+            return frozenset(os.listdir(self.folder))
+        except OSError:
+            return frozenset()
 
     def numbers(
         self, file: str, keys: KeyPath, *, texts: bool = False, negative: bool = False

@@ -50,11 +50,14 @@ class SpaceCommand(Command):  # type: ignore[misc]
 
     def parse_execute(self, in_args: list[str]) -> int:
         """Parse the arguments and run; what doit cannot parse is refused in words."""
+        short, long = self.cmdparser.get_short(), self.cmdparser.get_long()
         try:
-            getopt.getopt(in_args, self.cmdparser.get_short(), self.cmdparser.get_long())
+            options, others = getopt.gnu_getopt(in_args, short, long)
         except getopt.GetoptError as error:
-            return _refuse(self._wrong(error.msg))
-        code: int = super().parse_execute(in_args)
+            return refuse(self._wrong(error.msg))
+        # doit takes options before names only.
+        first = [f"{name}={value}" if f"{name[2:]}=" in long else name + value for name, value in options]
+        code: int = super().parse_execute([*first, *others])
         return code
 
     def execute(self, opt_values: Mapping[str, Any], pos_args: Sequence[str]) -> int:
@@ -74,7 +77,7 @@ class SpaceCommand(Command):  # type: ignore[misc]
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return DONE
         except FinnmakeError as error:
-            return _refuse(error)
+            return refuse(error)
         return code
 
     def show(self, options: Mapping[str, Any]) -> int:
@@ -106,6 +109,7 @@ def ascii_only() -> bool:
     return False
 
 
-def _refuse(error: FinnmakeError) -> int:
+def refuse(error: FinnmakeError) -> int:
+    """Say what is wrong; gives the exit code."""
     sys.stderr.write(f"ERROR: {error}\n")
     return FAILED if isinstance(error, ToolError) else WRONG

@@ -157,9 +157,13 @@ def task_report() -> Iterator[Task]:
 def task_build() -> Iterator[Task]:
     """build a configuration, all the way to its report"""
     ws = workspace()
+    names = ("manifest.json", "metrics.json", "postprocessing/warnings.json", "report.html")
+
+    def finish(config: BuildConfig) -> list[Mapping[str, Any]]:
+        return [*ws.finish(config), ws.runner.read_of_analyses(config)]
+
     for site in ws.sites:
-        files = site.files(("manifest.json", "metrics.json", "report.html"))
-        task = _plain_task(ws, site, ws.finish, files, ("result.json",), site.content)
+        task = _plain_task(ws, site, finish, site.files(names), ("result.json",), site.content)
         yield {**task, "clean": [(remove_tree, [site.folder])]}
 
 
@@ -217,6 +221,7 @@ def _task(
         return False
 
     vars(fresh)["__signature__"] = _FRESH  # doit asks every task; working it out takes long
+    vars(fresh)["content"] = content  # for whoever explains
     return {
         "name": site.config.id,
         "actions": [run],
@@ -253,7 +258,7 @@ def _record(ws: Workspace, content: str, task: Any, made: Made) -> dict[str, Any
 def _guarded(ws: Workspace, config: BuildConfig, name: str, made: Callable[[], dict[str, Any]]) -> Any:
     """What an action gives doit: its values, or a failure in words."""
     ws.begin(config)
-    with ws.screen.task(name):
+    with ws.gate.entered(), ws.screen.task(name, config.id):
         try:
             return made()
         except FinnmakeError as error:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import zipfile
+import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +17,7 @@ import onnxruntime  # type: ignore[import-untyped]
 from qonnx.core.modelwrapper import ModelWrapper
 
 from finnmake.engine.paths import PROJECT_LINK
-from finnmake.plugins.builtin.checks import TransformError, refused
+from finnmake.plugins.builtin.checks import TransformError, raise_if_memory_ran_out, refused
 
 Array = npt.NDArray[Any]
 
@@ -83,7 +85,7 @@ def _read(parameter: str, name: str) -> dict[str, Array]:
             return {"": found} if isinstance(found, np.ndarray) else dict(found)
     except OSError as error:
         message = f"{name} cannot be read: {error.strerror or error}"
-    except (ValueError, EOFError) as error:
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         message = f"{name} is no .npy or .npz file of numbers: {error}"
     raise refused(
         parameter, message, "Write the path, relative to the project, of a file of numpy.save or savez."
@@ -131,7 +133,7 @@ def observe(
     each = max(1, _KEPT // len(batches))
     found: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in tensors}
     for batch in batches:
-        given = session.run(wanted, batch) if wanted else []  # for an empty list it gives all outputs
+        given = _run(session, wanted, batch) if wanted else []  # for an empty list it gives all outputs
         values = {**batch, **dict(zip(wanted, given, strict=True))}
         for name, kept in found.items():
             kept.append(_spread(values[name].astype(np.float32), each))
@@ -154,10 +156,22 @@ def _session(model: ModelWrapper, tensors: Collection[str]) -> onnxruntime.Infer
             proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # ONNX Runtime's own have no common base
-        raise TransformError(
-            f"ONNX Runtime cannot run the model: {error}",
-            cure="Quantise the float model before any transform that makes it something else.",
-        ) from error
+        raise _not_run(error, "Quantise the float model before any transform that changes it.") from error
+
+
+def _run(
+    session: onnxruntime.InferenceSession, wanted: Sequence[str], batch: Mapping[str, Array]
+) -> list[Array]:
+    try:
+        return list(session.run(wanted, batch))
+    except Exception as error:
+        raise _not_run(error, "Export the float model with inputs in single precision.") from error
+
+
+def _not_run(error: Exception, cure: str) -> TransformError:
+    """The error for a model that ONNX Runtime refuses. Raises MemoryError where memory ran out."""
+    raise_if_memory_ran_out(error)
+    return TransformError(f"ONNX Runtime cannot run the model: {error}", cure=cure)
 
 
 def _batches(inputs: Sequence[Input], samples: Mapping[str, Array]) -> Iterator[dict[str, Array]]:

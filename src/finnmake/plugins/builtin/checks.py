@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection
 from typing import Any
 
 from finnmake.errors import BlueprintError, FinnmakeError, Location
+
+#: What ONNX Runtime, which has no exception of its own for it, says where memory runs out.
+_MEMORY = re.compile(r"bad[_ ]alloc|failed to allocate memory|out of memory", re.IGNORECASE)
 
 
 class TransformError(FinnmakeError):
@@ -18,6 +22,12 @@ class TransformError(FinnmakeError):
 def refused(parameter: str, message: str, cure: str) -> BlueprintError:
     """The error for a parameter, `transform.parameter`."""
     return BlueprintError(message, where=Location(key=parameter), cure=cure)
+
+
+def raise_if_memory_ran_out(error: Exception) -> None:
+    """Raise MemoryError where ONNX Runtime failed for that: no fault of the model, and to be tried again."""
+    if isinstance(error, MemoryError) or _MEMORY.search(str(error)):
+        raise MemoryError(f"ONNX Runtime: {error}") from error
 
 
 def whole_number(parameter: str, value: Any, least: int, most: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,34 +19,64 @@ Array = npt.NDArray[Any]
 
 _MOST = 10**9
 
+_ONE_EACH = "Give one class number for each image."
+
 
 @dataclass(frozen=True)
 class DataSet:
-    """Images `[count, …]` and their classes `[count]`, 0 for the first."""
+    """Images `[count, …]` and their classes `[count]`, 0 for the first.
+
+    Attributes:
+        images: as the final model takes them.
+        labels: their classes.
+        original: the same images as the original model takes them, where that is something else.
+    """
 
     images: Array
     labels: Array
+    original: Array | None = None
 
 
-def read(folder: Path, data: Any, images: str, labels: str, limit: int | None) -> DataSet:
-    """The arrays `images` and `labels` of the file `data`, an `.npz`, as far as `limit`.
+def read(
+    folder: Path, data: Any, images: str, labels: str, limit: int | None, original: str | None = None
+) -> DataSet:
+    """The arrays `images`, `labels` and `original` of the file `data`, an `.npz`, as far as `limit`.
+
+    Without `original` all models take the same.
 
     Raises BlueprintError, which names the parameter that is wrong.
     """
     arrays = _arrays(folder, data)
-    found = {key: _array(arrays, data, key, name) for key, name in (("images", images), ("labels", labels))}
-    classes = np.squeeze(found["labels"])
-    whole = np.issubdtype(classes.dtype, np.integer) or bool(np.all(np.mod(classes, 1) == 0))
-    if classes.ndim != 1 or not whole or classes.min() < 0:
-        shape = "x".join(map(str, found["labels"].shape))
-        raise refused(
-            "labels", f"{labels!r} in {data} has the shape {shape}", "Give one class number for each image."
-        )
-    if len(classes) != len(found["images"]):
-        counts = f"{len(found['images'])} images and {len(classes)} labels"
-        raise refused("labels", f"{data} has {counts}", "Give one class number for each image.")
+    named = {"images": images, "labels": labels}
+    if original is not None:
+        named["original_images"] = original
+    found = {key: _array(arrays, data, key, name) for key, name in named.items()}
+    classes = _classes(found["labels"], f"{labels!r} in {data}")
+    for key in named.keys() - {"labels"}:
+        if found[key].shape[:1] != classes.shape:
+            counts = f"{_written(found[key].shape[:1])} {key} and {len(classes)} labels"
+            raise refused("labels", f"{data} has {counts}", _ONE_EACH)
+        if not np.isfinite(found[key]).all():
+            raise refused(key, f"{named[key]!r} in {data} holds no finite numbers", "Look at the file.")
     most = len(classes) if limit is None else whole_number("limit", limit, 1, _MOST)
-    return DataSet(found["images"][:most], classes[:most].astype(np.int64))
+    others = found.get("original_images")
+    return DataSet(found["images"][:most], classes[:most], None if others is None else others[:most])
+
+
+def _classes(labels: Array, what: str) -> npt.NDArray[np.int64]:
+    """The classes `[count]` of labels `[count]`, or with more dimensions of 1. Raises BlueprintError."""
+    if labels.size != max(labels.shape, default=0):
+        raise refused("labels", f"{what} has the shape {_written(labels.shape)}", _ONE_EACH)
+    classes = labels.reshape(-1)
+    with np.errstate(invalid="ignore"):
+        wrong = classes[~((np.mod(classes, 1) == 0) & (classes >= 0) & (classes <= _MOST))]
+    if wrong.size:
+        raise refused("labels", f"{what} has {wrong[0]}, which is no class: 0, 1, 2 …", _ONE_EACH)
+    return classes.astype(np.int64)
+
+
+def _written(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape)) or "1"
 
 
 def fitted(images: Array, shape: Sequence[int]) -> Array:
@@ -61,8 +92,7 @@ def fitted(images: Array, shape: Sequence[int]) -> Array:
     elif math.prod(shape[1:]) == size:
         together = shape[0]
     else:
-        written = "x".join(map(str, single)) or "1"
-        raise ValueError(f"an image has the shape {written}, the model's input {'x'.join(map(str, shape))}")
+        raise ValueError(f"an image has the shape {_written(single)}, the model's input {_written(shape)}")
     axes = _moved(single, shape)
     values = images if axes is None else np.moveaxis(images, *axes)
     missing = -len(values) % together
@@ -93,15 +123,21 @@ def _arrays(folder: Path, data: Any) -> dict[str, Array]:
     except FileNotFoundError as error:
         cure = "Write its path as seen from the project's folder."
         raise refused("data", f"there is no file {data}", cure) from error
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         cure = "Write it with numpy.savez(file, images=…, labels=…), arrays of numbers only."
         raise refused("data", f"{data} is no NumPy file of named arrays: {error}", cure) from error
 
 
 def _array(arrays: dict[str, Array], data: str, key: str, name: Any) -> Array:
+    if not isinstance(name, str):
+        raise refused(key, f"{name!r} is no name of an array", f"It has {_listed(arrays)}.")
     if name not in arrays:
-        raise refused(key, f"{data} has no array {name!r}", f"It has {', '.join(sorted(arrays)) or 'none'}.")
+        raise refused(key, f"{data} has no array {name!r}", f"It has {_listed(arrays)}.")
     found = arrays[name]
-    if not (np.issubdtype(found.dtype, np.number) or found.dtype == bool) or not found.size:
+    if found.dtype.kind not in "biuf" or not found.size:
         raise refused(key, f"{name!r} in {data} holds no numbers", "Give an array with at least one image.")
     return found
+
+
+def _listed(arrays: dict[str, Array]) -> str:
+    return ", ".join(sorted(arrays)) or "none"

@@ -21,7 +21,9 @@ from qonnx.util.basic import get_execution_error_thresh
 
 from finnmake.plugins.builtin.nodes import HLS, LAYERS, PARTITION, RTL, attribute, kind_of
 from finnmake.plugins.builtin.operators import (
+    Contradiction,
     Custom,
+    NeedsSimulation,
     NotExecutable,
     Operator,
     Partition,
@@ -130,7 +132,7 @@ def _unspecialised(model: ModelWrapper) -> ModelWrapper:
         node.op_type, node.domain = name, LAYERS
         _run_in_python(node)
     if lost:
-        raise NotExecutable(
+        raise NeedsSimulation(
             f"FINN runs these layers in simulation alone, which needs Vivado: {', '.join(lost)}"
         )
     return found
@@ -182,7 +184,7 @@ def _constants(model: ModelWrapper) -> dict[str, Array]:
 def _settled(model: ModelWrapper, tensor: str, values: Array) -> Array:
     """Values as the model declares them: their type, and whole numbers where they are annotated as integers.
 
-    Raises NotExecutable where they are further from whole numbers than QONNX's execution allows.
+    Raises Contradiction where they are further from whole numbers than QONNX's execution allows.
     """
     info = model.get_tensor_valueinfo(tensor)
     declared = info.type.tensor_type.elem_type if info is not None else 0
@@ -191,7 +193,7 @@ def _settled(model: ModelWrapper, tensor: str, values: Array) -> Array:
         return typed
     whole = np.round(typed)
     if typed.size and not np.abs(whole - typed).max() <= get_execution_error_thresh():
-        raise NotExecutable(
+        raise Contradiction(
             f"{tensor} is annotated as {model.get_tensor_datatype(tensor).name} and is not whole"
         )
     return whole

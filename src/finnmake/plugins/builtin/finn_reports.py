@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,8 @@ NETWORK = "estimate_network_performance.json"
 LAYER_RESOURCES = "estimate_layer_resources.json"
 HLS_RESOURCES = "estimate_layer_resources_hls.json"
 SYNTHESISED = "post_synth_resources.json"
+#: The same of Alveo in finn-plus: one for each device, with a number in place of the `*`.
+SYNTHESISED_BY_DEVICE = "post_synth_resources_*.json"
 COUNTS = "op_and_param_counts.json"
 
 #: Report -> the step of FINN's that writes it.
@@ -43,7 +46,8 @@ class Reports:
         try:
             content = json.loads((self._folder / name).read_text(encoding="utf-8"))
         except FileNotFoundError:
-            return self._none(f"report/{name} is missing: {_WRITERS[name]} writes it", wanted)
+            writer = f": {_WRITERS[name]} writes it" if name in _WRITERS else ""
+            return self._none(f"report/{name} is missing{writer}", wanted)
         except (OSError, ValueError, RecursionError) as error:
             reason = "is nested too deeply" if isinstance(error, RecursionError) else str(error)
             return self._none(f"report/{name} cannot be read: {reason}", True)
@@ -56,14 +60,26 @@ class Reports:
         content = self.mapping(name)
         return self._kept(name, {key: count(value) for key, value in content.items()})
 
+    def files(self, name: str) -> list[str]:
+        """The reports that there are of this name, in which a `*` stands for a number."""
+        shape = re.compile(re.escape(name).replace(r"\*", r"\d+"))
+        return sorted(path.name for path in self._folder.glob(name) if shape.fullmatch(path.name))
+
+    def has(self, name: str) -> bool:
+        """Whether there is a report of exactly this name, whatever a layer is called."""
+        return any(path.name == name for path in self._folder.glob("*.json"))
+
     def rows(self, name: str, *, wanted: bool = True) -> dict[str, dict[str, float]]:
-        """A report with several numbers for each layer; what is none is left out, with a warning."""
+        """A report with several numbers for each layer; what is none is left out, with a warning.
+
+        Upstream FINN writes those of Vitis HLS as text, as its XML has them.
+        """
         content = self.mapping(name, wanted=wanted)
         rows = self._kept(
             name, {key: value if isinstance(value, dict) else None for key, value in content.items()}
         )
         return {
-            key: self._kept(name, {f: count(v) for f, v in row.items()}, f"{key} > ")
+            key: self._kept(name, {f: count(_number(v)) for f, v in row.items()}, f"{key} > ")
             for key, row in rows.items()
         }
 
@@ -77,6 +93,21 @@ class Reports:
         if wanted and warning not in self.warnings:
             self.warnings.append(warning)
         return {}
+
+
+def of_body(name: str, loop: str) -> str:
+    """The report of the body of a loop (a FINNLoop's name), beside that of the network."""
+    return name.replace(".json", f"_{loop}.json")
+
+
+def _number(value: object) -> object:
+    """The number that a text holds; all else as it is."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        return value
 
 
 def count(value: object) -> float | None:

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from finnmake.plugins.build import Build
-from finnmake.plugins.builtin.nodes import HLS, HOST, LAYER, PARTITION, RTL, attribute, kind_of
+from finnmake.plugins.builtin.nodes import (
+    HLS,
+    HOST,
+    LAYER,
+    PARTITION,
+    RTL,
+    Placed,
+    attribute,
+    inside,
+    kind_of,
+)
 
 #: What only arranges values anew: the host does it in passing, and no arithmetic stays outside.
 _LAYOUT = frozenset(("Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity"))
@@ -24,17 +33,8 @@ _REASONS = {
 }
 
 
-@dataclass(frozen=True)
-class _Placed:
-    """A node, the model that holds it and where that is: `final model`, `partition X` or `parent`."""
-
-    node: Any
-    model: Any
-    where: str
-
-
 def verify_ops(build: Build) -> dict[str, Any]:
-    """Find the nodes that are not in hardware: in the final model and its partitions, and around them.
+    """Find the nodes that are not in hardware: in the final model, its partitions and loops, and around them.
 
     Around them are the nodes of `intermediate_models/dataflow_parent.onnx` that FINN left outside the
     accelerator. Those that only arrange values anew (`Transpose`, `Reshape` …) are listed, and no fault.
@@ -45,7 +45,7 @@ def verify_ops(build: Build) -> dict[str, Any]:
         reason as far as that is known; `layout_on_host`: those that only arrange values anew.
     """
     warnings: list[str] = []
-    nodes = [*_inside(build, build.model, "final model", warnings), *_around(build)]
+    nodes = [*_inside(build, warnings), *_around(build)]
     kinds = Counter(kind_of(each.node) for each in nodes)
     left = [each for each in nodes if kind_of(each.node) in (HOST, LAYER)]
     unmapped = [each for each in left if each.node.op_type not in _LAYOUT]
@@ -68,22 +68,21 @@ def verify_ops(build: Build) -> dict[str, Any]:
     }
 
 
-def _inside(build: Build, model: Any, where: str, warnings: list[str]) -> Iterator[_Placed]:
-    """The nodes of a model; of a partition those of the model that it points to."""
+def _inside(build: Build, warnings: list[str]) -> Iterator[Placed]:
+    """The nodes of the final model, with a warning for a partition whose model is missing."""
     from qonnx.core.modelwrapper import ModelWrapper
 
-    for node in model.graph.node:
-        if kind_of(node) != PARTITION:
-            yield _Placed(node, model, where)
-            continue
+    def partition(node: Any) -> Any:
         child = build.file(attribute(node, "model"))
-        if child is None:
-            warnings.append(f"the model of partition {node.name} is missing: its nodes are not known")
-        else:
-            yield from _inside(build, ModelWrapper(str(child)), f"partition {node.name}", warnings)
+        if child is not None:
+            return ModelWrapper(str(child))
+        warnings.append(f"the model of partition {node.name} is missing: its nodes are not known")
+        return None
+
+    return inside(build.model, "final model", partition)
 
 
-def _around(build: Build) -> Iterator[_Placed]:
+def _around(build: Build) -> Iterator[Placed]:
     """The nodes that FINN left outside the accelerator; none where the final model is not the accelerator."""
     from qonnx.core.modelwrapper import ModelWrapper
 
@@ -91,14 +90,14 @@ def _around(build: Build) -> Iterator[_Placed]:
     if path is None or any(kind_of(node) == HOST for node in build.model.graph.node):
         return
     parent = ModelWrapper(str(path))
-    yield from (_Placed(node, parent, "parent") for node in parent.graph.node if kind_of(node) != PARTITION)
+    yield from (Placed(node, parent, "parent") for node in parent.graph.node if kind_of(node) != PARTITION)
 
 
-def _row(placed: _Placed) -> dict[str, Any]:
+def _row(placed: Placed) -> dict[str, Any]:
     return {"node": placed.node.name, "operator": placed.node.op_type, "where": placed.where}
 
 
-def _reason(placed: _Placed) -> str | None:
+def _reason(placed: Placed) -> str | None:
     """Why FINN has made no hardware of a node, where that can be told."""
     node, model = placed.node, placed.model
     if kind_of(node) == LAYER:

@@ -38,6 +38,10 @@ def input_normalization(
         std: above 0, likewise.
         scale: above 0, likewise.
 
+    From this transform on models take raw values, and those before it normalised ones: an
+    `accuracy_validation` of such a flow is given both, raw ones as `images` and the others as
+    `original_images`.
+
     In a blueprint a list is an axis: one value for each channel is a list in a list.
     Raises BlueprintError for numbers that cannot be, TransformError where they do not fit the input.
     """
@@ -61,7 +65,11 @@ def _numbers(name: str, given: Any) -> npt.NDArray[np.float32]:
     values = given if isinstance(given, (list, tuple)) else [given]
     if not values:
         raise refused(parameter, "there is no value", "Write a number, or one for each channel.")
-    return np.array([number(parameter, value) for value in values], np.float32)
+    with np.errstate(over="ignore"):
+        found = np.array([number(parameter, value) for value in values], np.float32)
+    if not np.isfinite(found).all():
+        raise refused(parameter, "a value is beyond single precision, which ends at 3.4e38", "Write less.")
+    return found
 
 
 class _Normalisation(Transformation):  # type: ignore[misc]

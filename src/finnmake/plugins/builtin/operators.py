@@ -8,6 +8,7 @@ mixes the images of a batch) they go through it one by one.
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -16,6 +17,8 @@ import numpy.typing as npt
 from onnx import ModelProto, NodeProto, ValueInfoProto, helper
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
+
+from finnmake.plugins.builtin.checks import raise_if_memory_ran_out
 
 Array = npt.NDArray[Any]
 Feed = Mapping[str, Array]
@@ -29,12 +32,23 @@ _BATCH_ATTRIBUTES = ("numInputVectors", "BatchSize")
 #: QONNX's InsertTopK adds an operator of this opset to a model of any opset.
 _LEAST_OPSET = {"TopK": 11}
 
+#: What the layers of FINN say that run only from code that Vitis HLS or Vivado has made.
+_SIMULATED = re.compile(r"exec_mode|cppsim|rtlsim|code_gen_dir|executable_path|XILINX_|vivado", re.IGNORECASE)
+
 #: float32 counts up to here without gaps.
 _LARGEST_INDEX = 1 << 24
 
 
 class NotExecutable(Exception):
     """A model cannot be run here; says why, in words."""
+
+
+class NeedsSimulation(NotExecutable):
+    """It has layers that FINN runs in simulation alone: with Vivado, or from generated code."""
+
+
+class Contradiction(NotExecutable):
+    """A model is at odds with itself: values are not what it says they are, or an operator refuses them."""
 
 
 class Runs(Protocol):
@@ -91,8 +105,9 @@ class Operator:
         except NotExecutable:
             raise
         except Exception as error:  # the code of an operator may raise anything
-            failed = f"{self.node.op_type} {self.node.name} does not run"
-            raise NotExecutable(f"{failed}: {first_line(error)}") from error
+            raise_if_memory_ran_out(error)
+            failed = f"{self.node.op_type} {self.node.name} does not run: {first_line(error)}"
+            raise _kind_of(error)(failed) from error
 
     def _together(
         self, many: Feed, once: Feed, probes: Mapping[int, Sequence[Array]], images: int
@@ -195,6 +210,14 @@ class Partition(Operator):
 def first_line(error: Exception) -> str:
     """What an exception says, in a line."""
     return f"{type(error).__name__}: {error}".strip().splitlines()[0]
+
+
+def _kind_of(error: Exception) -> type[NotExecutable]:
+    """What it means that an operator raises this: ONNX Runtime has names of its own for what it lacks."""
+    if type(error).__name__ == "NotImplemented":
+        return NotExecutable
+    simulated = isinstance(error, NotImplementedError) or _SIMULATED.search(str(error))
+    return NeedsSimulation if simulated else Contradiction
 
 
 def _plain(values: Array) -> Array:

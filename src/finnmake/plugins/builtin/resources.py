@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from finnmake.plugins.build import Build
@@ -10,12 +10,15 @@ from finnmake.plugins.builtin.finn_reports import (
     HLS_RESOURCES,
     LAYER_RESOURCES,
     SYNTHESISED,
+    SYNTHESISED_BY_DEVICE,
     Reports,
     count,
     figure,
+    of_body,
     ratio,
     raw,
 )
+from finnmake.plugins.builtin.nodes import attribute, inside
 
 _RESOURCES = ("LUT", "FF", "DSP", "BRAM_18K", "URAM")
 
@@ -39,7 +42,8 @@ def resource_analysis(build: Build) -> dict[str, Any]:
     A layer's counts are those of synthesis where there are any, else of Vitis HLS (RTL layers: FINN's
     estimate), else FINN's estimate. Those of the whole build are the metrics', which also know synthesis out
     of context; after synthesis the layers can add up to less, as the shell and the links between layers
-    are of no layer. A block RAM is one of 18 Kb, of which one of 36 Kb makes two.
+    are of no layer. The body of a loop counts once, its layers besides the loop's own. A block RAM is one of
+    18 Kb, of which one of 36 Kb makes two.
 
     Returns:
         `device`: for each resource `used`, `available` and `share` (0 to 1) of the device;
@@ -48,7 +52,7 @@ def resource_analysis(build: Build) -> dict[str, Any]:
         `layers` in the order of the network, with their shares of the device; `source` of the layers' counts.
     """
     reports = Reports(build)
-    layers, source = _layers(reports)
+    layers, source = _layers(reports, build)
     device = raw(build.metrics).get("device")
     totals = device if isinstance(device, Mapping) else {}
     if not totals:
@@ -67,16 +71,18 @@ def resource_analysis(build: Build) -> dict[str, Any]:
     }
 
 
-def _layers(reports: Reports) -> tuple[dict[str, Counts], str | None]:
+def _layers(reports: Reports, build: Build) -> tuple[dict[str, Counts], str | None]:
     """Layer -> counts, from the best report there is, and which that is."""
-    estimated = _layer_counts(reports, LAYER_RESOURCES, wanted=False)
-    synthesised = _layer_counts(reports, SYNTHESISED, wanted=False)
-    if synthesised:
-        return synthesised, f"report/{SYNTHESISED} (post-synthesis)"
-    by_hls = _layer_counts(reports, HLS_RESOURCES, wanted=False)
+    loops = [*_layer_counts(reports, LAYER_RESOURCES)]
+    estimated = _with_bodies(reports, LAYER_RESOURCES, loops)
+    for name in (SYNTHESISED, SYNTHESISED_BY_DEVICE):
+        synthesised = _synthesised(reports, reports.files(name), {*estimated, *_names(build)})
+        if synthesised:
+            return synthesised, f"report/{name} (post-synthesis)"
+    by_hls = _with_bodies(reports, HLS_RESOURCES, loops)
     if by_hls:
         order = [*estimated, *(layer for layer in by_hls if layer not in estimated)]
-        merged = {layer: by_hls.get(layer) or estimated[layer] for layer in order}
+        merged = {layer: by_hls.get(layer) or estimated.get(layer, {}) for layer in order}
         return (
             merged,
             f"report/{HLS_RESOURCES} (HLS estimate); other layers: report/{LAYER_RESOURCES} (estimate)",
@@ -87,8 +93,34 @@ def _layers(reports: Reports) -> tuple[dict[str, Counts], str | None]:
     return estimated, f"report/{LAYER_RESOURCES} (estimate)"
 
 
-def _layer_counts(reports: Reports, name: str, *, wanted: bool) -> dict[str, Counts]:
-    rows = reports.rows(name, wanted=wanted)
+def _synthesised(reports: Reports, files: Iterable[str], known: set[str]) -> dict[str, Counts]:
+    """Layer -> counts after synthesis, of all devices; what FINN's shell holds is no layer."""
+    rows = (row for file in files for row in _layer_counts(reports, file).items())
+    return {layer: taken for layer, taken in rows if layer in known}
+
+
+def _names(build: Build) -> Iterable[str]:
+    """The names of the layers, in partitions and loops too."""
+    from qonnx.core.modelwrapper import ModelWrapper
+
+    def partition(node: Any) -> Any:
+        child = build.file(attribute(node, "model"))
+        return None if child is None else ModelWrapper(str(child))
+
+    return (each.node.name for each in inside(build.model, "", partition))
+
+
+def _with_bodies(reports: Reports, name: str, loops: Iterable[str]) -> dict[str, Counts]:
+    """Layer -> counts of a report, and of those that FINN writes beside it for the bodies of loops."""
+    found = _layer_counts(reports, name)
+    for body, loop in ((of_body(name, loop), loop) for loop in loops):
+        for layer, taken in _layer_counts(reports, body).items() if reports.has(body) else ():
+            found[layer if layer not in found else f"{loop} > {layer}"] = taken
+    return found
+
+
+def _layer_counts(reports: Reports, name: str) -> dict[str, Counts]:
+    rows = reports.rows(name, wanted=False)
     return {layer: _counts(row) for layer, row in rows.items() if layer not in ("total", "(top)")}
 
 

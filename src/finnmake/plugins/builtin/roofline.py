@@ -108,8 +108,18 @@ def roofline(
         "attained_share": ratio(attained, attainable),
         "bound": _bound(roof, memory_roof),
         "assumptions": _assumptions(bandwidth, usable_share, build.metrics),
-        "warnings": [*reports.warnings, *lacking],
+        "warnings": [*reports.warnings, *lacking, *_beyond(attained, attainable)],
     }
+
+
+def _beyond(attained: float | None, attainable: float | None) -> list[str]:
+    """A warning for a rate above the roof: one of the figures or assumptions is wrong."""
+    if attained is None or attainable is None or attained <= attainable:
+        return []
+    return [
+        f"{attained:,.6g} Gop/s are attained, above the attainable {attainable:,.6g}: "
+        "memory_bandwidth_gb_s, usable_share or an assumption does not fit this build"
+    ]
 
 
 def _check(bandwidth: float | None, usable: float) -> None:
