@@ -223,7 +223,11 @@ class _Bench:
         return dict(zip(self._runtimes, alternate(runs, *ways), strict=True))
 
     def _variables(self, runtime: str) -> dict[str, str]:
-        return {"FINNMAKE_STORE": str(self._store()), "FINNMAKE_RUNTIME": runtime}
+        return {
+            "FINNMAKE_STORE": str(self._store()),
+            "FINNMAKE_RUNTIME": runtime,
+            "FINNMAKE_WORKER_IDLE": "0",
+        }
 
     # a container for each build
 

@@ -16,6 +16,7 @@ from finnmake.tasks.workspace import workspace
 
 count, store = int(sys.argv[1]), sys.argv[2]
 os.environ["FINNMAKE_STORE"] = store
+os.environ["FINNMAKE_WORKER_IDLE"] = "0"
 ws = workspace()
 seconds = []
 for number in range(count):

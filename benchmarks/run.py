@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import engine
 import exploration
 from container import CONTAINER, container
 from measure import REPOSITORY, Row, machine
@@ -47,6 +48,7 @@ def sections(base: str | None) -> list[Section]:
     return [
         _section("builds", "Builds", builds.BENCHMARKS, builds.WORDS),
         _section("exploration", "Exploring a design space", exploration.BENCHMARKS, exploration.WORDS),
+        _section("engine", "The engine", engine.BENCHMARKS, engine.WORDS),
         Section(CONTAINER, "In the container", {CONTAINER: lambda runs: container(runs, base)}),
     ]
 
