@@ -23,17 +23,19 @@ DONE, FAILED, WRONG = 0, 1, 3
 #: Columns, where the output is no terminal.
 _WIDTH = 110
 
-HELP = {"name": "help", "long": "help", "type": bool, "default": False, "help": "say this"}
+
+def flag(name: str, means: str, short: str = "") -> dict[str, Any]:
+    """An option that is given or not."""
+    given = {"name": name, "long": name, "type": bool, "default": False, "help": means}
+    return {**given, "short": short} if short else given
+
+
+HELP = flag("help", "say this")
+JSON = flag("json", "as JSON")
 
 #: Options of those that draw the tree.
 DETAIL = (
-    {
-        "name": "all",
-        "long": "all",
-        "type": bool,
-        "default": False,
-        "help": "leave nothing out: all branches, all steps and all ids of configurations",
-    },
+    flag("all", "leave nothing out: all branches, all steps and all ids of configurations"),
     {
         "name": "depth",
         "long": "depth",

@@ -13,7 +13,7 @@ from finnmake.engine.explain_store import StoreView
 from finnmake.engine.store import default_root
 from finnmake.errors import WorkspaceError
 from finnmake.exploration.configs import find_config
-from finnmake.tasks.command import DONE, FAILED, HELP, ascii_only
+from finnmake.tasks.command import DONE, FAILED, HELP, JSON, ascii_only, flag
 from finnmake.tasks.diff_sides import Side, Sides, compare
 from finnmake.tasks.diff_text import diff_text
 from finnmake.tasks.question import AskingCommand
@@ -33,14 +33,8 @@ What is compared is what was built, up to date or not. Exit code 0: they are the
 
 Nothing is built and nothing changes."""
     cmd_options = (
-        {
-            "name": "all",
-            "long": "all",
-            "type": bool,
-            "default": False,
-            "help": "figures and layers that are the same too, and nothing left out",
-        },
-        {"name": "json", "long": "json", "type": bool, "default": False, "help": "as JSON"},
+        flag("all", "figures and layers that are the same too, and nothing left out"),
+        JSON,
         HELP,
     )
 

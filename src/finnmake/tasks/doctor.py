@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from finnmake.tasks.command import DONE, FAILED, HELP, SpaceCommand
+from finnmake.tasks.command import DONE, FAILED, HELP, JSON, SpaceCommand, flag
 from finnmake.tasks.doctor_report import report
 
 
@@ -21,14 +21,8 @@ not be what they seem), with what to do about it. It goes on past whatever is br
 
 Exit code 0: there is no problem. 1: there is."""
     cmd_options = (
-        {"name": "json", "long": "json", "type": bool, "default": False, "help": "as JSON"},
-        {
-            "name": "quick",
-            "long": "quick",
-            "type": bool,
-            "default": False,
-            "help": "leave out what takes seconds: loading FINN, starting Vivado",
-        },
+        JSON,
+        flag("quick", "leave out what takes seconds: loading FINN, starting Vivado"),
         HELP,
     )
 

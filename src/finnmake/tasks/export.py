@@ -21,7 +21,7 @@ from finnmake.engine.toolchain import SWITCHES
 from finnmake.errors import FinnmakeError, Location, WorkspaceError, from_os_error
 from finnmake.records import BuildConfig
 from finnmake.tasks.archived import DESCRIPTION, PROJECT, Archived
-from finnmake.tasks.command import DONE, HELP, SpaceCommand
+from finnmake.tasks.command import DONE, HELP, SpaceCommand, flag
 from finnmake.tasks.export_contents import gather
 from finnmake.tasks.export_lock import packages_beside
 from finnmake.tasks.export_pages import SCRIPT, pages
@@ -57,13 +57,7 @@ times, no names of users or machines. Nothing that no step read is packed."""
             "metavar": "FILE",
             "help": "the archive [default: BLUEPRINT-CONFIGURATION.tar.gz in this folder]",
         },
-        {
-            "name": "json",
-            "long": "json",
-            "type": bool,
-            "default": False,
-            "help": "as JSON: file, sha256, files, bytes, simulated",
-        },
+        flag("json", "as JSON: file, sha256, files, bytes, simulated"),
         HELP,
     )
 

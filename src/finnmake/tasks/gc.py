@@ -19,7 +19,7 @@ from finnmake.engine.store import Store, default_root
 from finnmake.errors import BlueprintError, Location, WorkspaceError
 from finnmake.exploration.configs import find_config, is_config_id
 from finnmake.tasks.amounts import Patience
-from finnmake.tasks.command import DONE, FAILED, HELP, SpaceCommand
+from finnmake.tasks.command import DONE, FAILED, HELP, JSON, SpaceCommand, flag
 from finnmake.tasks.gc_text import gc_text
 from finnmake.tasks.workspace import Workspace, workspace
 
@@ -71,20 +71,8 @@ Exit code 0: done. 1: something could not be removed. 3: the store is in use, or
             "metavar": "SIZE",
             "help": "let the store hold no more than this, as 10G or 500M",
         },
-        {
-            "name": "all",
-            "long": "all",
-            "type": bool,
-            "default": False,
-            "help": "with --size, remove even what current builds need",
-        },
-        {
-            "name": "builds",
-            "long": "builds",
-            "type": bool,
-            "default": False,
-            "help": "remove the folders of configurations that the blueprint no longer has, too",
-        },
+        flag("all", "with --size, remove even what current builds need"),
+        flag("builds", "remove the folders of configurations that the blueprint no longer has, too"),
         {
             "name": "forget",
             "long": "forget",
@@ -100,7 +88,7 @@ Exit code 0: done. 1: something could not be removed. 3: the store is in use, or
             "default": False,
             "help": "say what would be removed, and remove nothing",
         },
-        {"name": "json", "long": "json", "type": bool, "default": False, "help": "as JSON"},
+        JSON,
         HELP,
     )
 

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from finnmake.engine.explain_flow import RUN, STORE, UNKNOWN
-from finnmake.tasks.command import DONE, HELP, ascii_only
+from finnmake.tasks.command import DONE, HELP, JSON, ascii_only, flag
 from finnmake.tasks.plan_text import plan_text
 from finnmake.tasks.planning import Plan, Planner
 from finnmake.tasks.question import AskingCommand
@@ -31,14 +31,8 @@ store, and if not, it runs too. Times are those of earlier runs, added up as if 
 
 Nothing is built and nothing changes."""
     cmd_options = (
-        {
-            "name": "all",
-            "long": "all",
-            "type": bool,
-            "default": False,
-            "help": "all configurations, and every step by its name",
-        },
-        {"name": "json", "long": "json", "type": bool, "default": False, "help": "as JSON"},
+        flag("all", "all configurations, and every step by its name"),
+        JSON,
         HELP,
     )
 

@@ -12,7 +12,7 @@ from typing import Any
 from finnmake.blueprint.names import did_you_mean
 from finnmake.errors import BlueprintError, PluginError
 from finnmake.plugins.definitions import KINDS
-from finnmake.tasks.command import DONE, FAILED, HELP, SpaceCommand, ascii_only, columns
+from finnmake.tasks.command import DONE, FAILED, HELP, JSON, SpaceCommand, ascii_only, columns, flag
 from finnmake.tasks.names import Names
 from finnmake.tasks.plugin_list import (
     BACKEND,
@@ -46,14 +46,8 @@ such name.
 
 Nothing is built."""
     cmd_options = (
-        {
-            "name": "all",
-            "long": "all",
-            "type": bool,
-            "default": False,
-            "help": "with all steps and transforms of FINN and QONNX",
-        },
-        {"name": "json", "long": "json", "type": bool, "default": False, "help": "as JSON"},
+        flag("all", "with all steps and transforms of FINN and QONNX"),
+        JSON,
         HELP,
     )
 

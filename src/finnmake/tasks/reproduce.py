@@ -12,7 +12,7 @@ from typing import Any
 
 from finnmake.engine.archive import unpack
 from finnmake.errors import FinnmakeError, Location, WorkspaceError, from_os_error
-from finnmake.tasks.command import DONE, FAILED, HELP, SpaceCommand
+from finnmake.tasks.command import DONE, FAILED, HELP, SpaceCommand, flag
 from finnmake.tasks.reproduce_environment import environment_for
 from finnmake.tasks.reproduction import Outcome, reproduce, tell, working_folder
 
@@ -43,7 +43,7 @@ Exit code 0: every output is the same. 1: something differs, and the table says 
 3: the archive cannot be used."""
     cmd_options = (
         _KEEP,
-        {"name": "json", "long": "json", "type": bool, "default": False, "help": "the outcome as JSON"},
+        flag("json", "the outcome as JSON"),
         HELP,
     )
 

@@ -13,7 +13,7 @@ from finnmake.blueprint.slots import Slot
 from finnmake.blueprint.space import DesignSpace
 from finnmake.errors import BlueprintError, FinnmakeError, ModelError
 from finnmake.exploration.selection import select
-from finnmake.tasks.command import DONE, FAILED, HELP, SpaceCommand, ascii_only, columns
+from finnmake.tasks.command import DONE, FAILED, HELP, SpaceCommand, ascii_only, columns, flag
 from finnmake.tasks.space_text import space_text
 from finnmake.tasks.workspace import workspace
 
@@ -29,13 +29,7 @@ class Space(SpaceCommand):
 
 Nothing is built."""
     cmd_options = (
-        {
-            "name": "json",
-            "long": "json",
-            "type": bool,
-            "default": False,
-            "help": "as JSON, with all values in full",
-        },
+        flag("json", "as JSON, with all values in full"),
         {
             "name": "no_model",
             "long": "no-model",

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from finnmake.tasks.command import DONE, HELP, ascii_only, columns
+from finnmake.tasks.command import DONE, HELP, JSON, ascii_only, columns, flag
 from finnmake.tasks.question import AskingCommand
 from finnmake.tasks.standing import Standing
 from finnmake.tasks.status_rows import rows
@@ -29,8 +29,8 @@ never: nothing of it is there.
 
 Of more than 20 configurations those are listed that are not built. Nothing is built and nothing changes."""
     cmd_options = (
-        {"name": "all", "long": "all", "type": bool, "default": False, "help": "list all configurations"},
-        {"name": "json", "long": "json", "type": bool, "default": False, "help": "as JSON"},
+        flag("all", "list all configurations"),
+        JSON,
         HELP,
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from finnmake.exploration.pictures import ascii_tree
-from finnmake.tasks.command import DETAIL, DONE, HELP, SpaceCommand, ascii_only, columns
+from finnmake.tasks.command import DETAIL, DONE, HELP, SpaceCommand, ascii_only, columns, flag
 from finnmake.tasks.workspace import workspace
 
 
@@ -22,13 +22,7 @@ class Tree(SpaceCommand):
 A large tree is cut at its forks, and says what is left out. Nothing is built."""
     cmd_options = (
         *DETAIL,
-        {
-            "name": "ascii",
-            "long": "ascii",
-            "type": bool,
-            "default": False,
-            "help": "draw with ASCII characters only, as is done where the terminal knows no others",
-        },
+        flag("ascii", "draw with ASCII characters only, as is done where the terminal knows no others"),
         HELP,
     )
 

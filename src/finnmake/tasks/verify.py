@@ -16,7 +16,7 @@ from finnmake.engine.store import Store, default_root
 from finnmake.engine.verify import Verifier
 from finnmake.engine.verify_builds import expected_outputs
 from finnmake.tasks.amounts import Patience
-from finnmake.tasks.command import DONE, FAILED, HELP, SpaceCommand
+from finnmake.tasks.command import DONE, FAILED, HELP, JSON, SpaceCommand
 from finnmake.tasks.fresh import RECORD
 from finnmake.tasks.verify_text import verify_text
 from finnmake.tasks.workspace import Workspace, workspace
@@ -36,7 +36,7 @@ a trace in sizes and times.
 Exit code 0: all is whole. 1: something was damaged. 3: another run is building here, or the store cannot
 be used."""
     cmd_options = (
-        {"name": "json", "long": "json", "type": bool, "default": False, "help": "as JSON"},
+        JSON,
         HELP,
     )
 

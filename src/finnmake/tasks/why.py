@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from finnmake.errors import WorkspaceError
-from finnmake.tasks.command import DONE, HELP, ascii_only
+from finnmake.tasks.command import DONE, HELP, JSON, ascii_only, flag
 from finnmake.tasks.planning import Planner
 from finnmake.tasks.question import AskingCommand
 from finnmake.tasks.reasons import Reason, Reasons
@@ -35,14 +35,8 @@ compared with the nearest earlier run of it in the store.
 
 Nothing is built and nothing changes."""
     cmd_options = (
-        {
-            "name": "all",
-            "long": "all",
-            "type": bool,
-            "default": False,
-            "help": "leave nothing out: all tasks, all differences, all lines",
-        },
-        {"name": "json", "long": "json", "type": bool, "default": False, "help": "as JSON"},
+        flag("all", "leave nothing out: all tasks, all differences, all lines"),
+        JSON,
         HELP,
     )
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from finnmake.engine import warm
-from finnmake.tasks.command import DONE, FAILED, HELP, SpaceCommand
+from finnmake.tasks.command import DONE, FAILED, HELP, JSON, SpaceCommand
 
 _ACTIONS = ("status", "stop")
 
@@ -52,7 +52,7 @@ class Worker(SpaceCommand):
 It ends after 10 minutes without a run (FINNMAKE_WORKER_IDLE=MINUTES; 0 keeps none, as where CI is set).
 `stop` ends all workers of this user that serve no run at the moment. Nothing depends on them."""
     cmd_options = (
-        {"name": "json", "long": "json", "type": bool, "default": False, "help": "as JSON"},
+        JSON,
         HELP,
     )
 
