@@ -45,7 +45,7 @@ class JobDied(Exception):
         code: its exit code, negative for a signal; None where the whole worker ended.
         memory: says so where the kernel killed for want of memory; else empty.
         why: why the worker ended, where that is known.
-        lost: whether nothing was heard of the child's end: the worker is gone.
+        lost: whether the worker was ended from outside, and the child with it.
     """
 
     def __init__(self, code: int | None, memory: str = "", why: str = "", lost: bool = False) -> None:
@@ -145,7 +145,7 @@ class Job:
                 data = b""
             if not data:
                 end = self._worker.obituary()
-                raise JobDied(None, end.why if end.memory else "", end.why, lost=True)
+                raise JobDied(None, end.why if end.memory else "", end.why, lost=end.mishap)
             self._buffer += data
             if len(self._buffer) > _LONGEST:
                 self._pool.kill(self._worker, self._number)

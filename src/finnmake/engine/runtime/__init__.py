@@ -59,10 +59,17 @@ class Places:
 
 @dataclass(frozen=True)
 class Obituary:
-    """Why a worker is no more, as far as is known: a sentence, and whether memory ran out."""
+    """Why a worker is no more, as far as is known.
+
+    Attributes:
+        why: a sentence.
+        memory: whether memory ran out.
+        mishap: whether another one may do better: it was ended from outside.
+    """
 
     why: str = ""
     memory: bool = False
+    mishap: bool = False
 
 
 class WorkerProcess(Protocol):

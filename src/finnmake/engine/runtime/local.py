@@ -53,7 +53,7 @@ class Process:
         with suppress(subprocess.TimeoutExpired):
             code = self._process.wait(timeout=2)
             if code < 0:
-                return Obituary(f"it was killed by signal {-code}")
+                return Obituary(f"it was killed by signal {-code}", mishap=True)
         return Obituary()
 
     def end(self, patience: float) -> None:

@@ -70,9 +70,9 @@ class Visit:
         deadline = time.monotonic() + _GONE
         while self._address.record() is not None:
             if time.monotonic() > deadline:
-                return Obituary()
+                return Obituary(mishap=True)
             time.sleep(0.02)
-        return Obituary("it was ended from outside")
+        return Obituary("it was ended from outside", mishap=True)
 
     def end(self, patience: float) -> None:
         """Let it go; without patience it does not answer, and is killed."""
