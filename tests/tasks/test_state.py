@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from doit.exceptions import InvalidDodoFile
 
+from finnmake.engine.files import FileDigests, signature
+from finnmake.tasks.fresh import settle
 from finnmake.tasks.state import StateDB
+from tests.explorations import STEPS, fields, mock_space
+from tests.projects import Project
 
 
 def opened(path: Path) -> StateDB:
@@ -100,3 +106,44 @@ def test_folder_that_cannot_be_made_is_an_error_in_words(tmp_path: Path) -> None
     (tmp_path / "file").write_text("")
     with pytest.raises(InvalidDodoFile, match="->"):
         opened(tmp_path / "file" / "state")
+
+
+def records(project: Project) -> dict[str, Any]:
+    """What is kept of each task of `tiny`."""
+    connection = sqlite3.connect(project.root / "builds" / "tiny" / ".doit.sqlite")
+    rows = dict(connection.execute("SELECT task, data FROM tasks"))
+    connection.close()
+    values = {task: json.loads(data)["_values_:"] for task, data in rows.items()}
+    return {task: kept["finnmake"] for task, kept in values.items() if "finnmake" in kept}
+
+
+def test_what_was_too_young_to_be_trusted_is_known_at_the_end_of_the_run(empty_project: Project) -> None:
+    """Tasks follow one another within milliseconds; without this each null build would hash their files."""
+    slow = [*STEPS[:3], {"step": STEPS[3], "sleep": 0.4}]
+    mock_space(empty_project, config=fields(synth_clk_period_ns=5.0), steps=slow)
+    empty_project.succeed("-n", "1", "build")
+    first = {task: kept for task, kept in records(empty_project).items() if task.endswith("config_001")}
+    assert {"finn:config_001", "report:config_001", "build:config_001"} <= first.keys()
+    for task, kept in first.items():
+        young = [name for name, (known, sha) in kept["depends"].items() if known is None and sha is not None]
+        assert young == [], task
+
+
+def test_a_file_that_was_edited_meanwhile_stays_unknown(tmp_path: Path) -> None:
+    digests = FileDigests()
+    for name in ("same", "edited", "gone"):
+        (tmp_path / name).write_text("before")
+    kept = {
+        "depends": {
+            str(tmp_path / name): digests.first(tmp_path / name) for name in ("same", "edited", "gone")
+        },
+        "files": {},
+    }
+    assert all(known is None for known, _ in kept["depends"].values())
+    (tmp_path / "edited").write_text("after!")
+    (tmp_path / "gone").unlink()
+    time.sleep(0.15)
+    assert settle(kept, tmp_path, FileDigests())
+    known = {Path(path).name: entry[0] for path, entry in kept["depends"].items()}
+    assert known == {"same": signature((tmp_path / "same").stat()), "edited": None, "gone": None}
+    assert not settle(kept, tmp_path, FileDigests())

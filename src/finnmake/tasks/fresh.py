@@ -66,6 +66,21 @@ def _signature_for(path: str, sha: str | None, digests: FileDigests) -> Any:
     return now if digest == sha else None
 
 
+def settle(kept: Mapping[str, Any], project: Path, digests: FileDigests) -> bool:
+    """Take signatures that were too young to be trusted when the task was recorded; whether there are any.
+
+    Only of files that still hold what the task used: they need not be hashed next time.
+    """
+    found = False
+    for table in (kept["depends"], kept["files"]):
+        for name, (known, sha) in table.items():
+            if known is None and sha is not None:
+                now = _signature_for(absolute(name, project), sha, digests)
+                table[name] = [now, sha]
+                found = found or now is not None
+    return found
+
+
 def is_fresh(
     kept: Mapping[str, Any] | None,
     identity: str,

@@ -6,10 +6,14 @@ import json
 import sqlite3
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from doit.exceptions import InvalidDodoFile
+
+from finnmake.tasks.fresh import RECORD, settle
+from finnmake.tasks.workspace import workspace
 
 #: The last entry that doit sets when a task has succeeded: then the task is written.
 _LAST = "deps:"
@@ -27,6 +31,7 @@ class StateDB:
         self.name = name
         self.codec = codec
         self._tasks: dict[str, dict[str, Any]] = {}
+        self._written: set[str] = set()
         self._lock = threading.Lock()
         self._connection, self._rows = self._read(Path(name))
 
@@ -72,6 +77,7 @@ class StateDB:
         data = json.dumps(values)
         self._change("REPLACE INTO tasks VALUES (?, ?)", task, data)
         self._rows[task] = data
+        self._written.add(task)
 
     def in_(self, task_id: str) -> bool:
         """Whether anything is kept of the task."""
@@ -106,8 +112,17 @@ class StateDB:
                     self._connection.execute(statement, values)
 
     def dump(self) -> None:
-        """Close the file; everything is written already."""
+        """Close the file; everything is written already, but for what spares the next run some hashing."""
+        rows = [(task, json.dumps(self._tasks[task])) for task in self._written if self._settled(task)]
+        with suppress(sqlite3.Error), self._connection:
+            self._connection.executemany("REPLACE INTO tasks VALUES (?, ?)", rows)
         self._connection.close()
+
+    def _settled(self, task: str) -> bool:
+        """Whether more is known now of the files that a task of this run used than when it ended."""
+        values = self._tasks[task].get(_VALUES)
+        record = values.get(RECORD) if isinstance(values, dict) else None
+        return record is not None and settle(record, workspace().root, workspace().digests)
 
 
 def _values(row: str | None) -> dict[str, Any]:
