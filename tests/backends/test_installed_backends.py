@@ -22,7 +22,7 @@ BACKEND = Backend("{name}", "{adapter}", False, (OutputStage.ESTIMATES,))
 """
 
 
-def put(site: Path, name: str, adapter: str, modules: Mapping[str, str], sources: Path | None = None) -> None:
+def put(site: Path, name: str, adapter: str, modules: Mapping[str, str], sources: Path | None = None) -> Path:
     """Put a package into a folder of installed ones; with `sources` it is editable, and they lie there."""
     top = adapter.partition(".")[0]
     texts = {f"{name}_backend.py": BACKEND.format(name=name, adapter=adapter), **modules}
@@ -38,6 +38,7 @@ def put(site: Path, name: str, adapter: str, modules: Mapping[str, str], sources
     if sources is not None:
         origin = {"url": sources.as_uri(), "dir_info": {"editable": True}}
         (info / "direct_url.json").write_text(json.dumps(origin))
+    return info
 
 
 def identity(name: str) -> str:
@@ -92,3 +93,16 @@ def test_an_environment_beside_the_sources_does_not_count(
     (project / "env/pyvenv.cfg").write_text("")
     (project / "env/lib/other.py").write_text("")
     assert identity("labenv") == before
+
+
+def test_another_editable_package_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The adapter may import it when the worker starts, which no trace tells."""
+    site, project = tmp_path / "site", tmp_path / "project"
+    put(site, "labuser", "labuser_adapter", {"labuser_adapter.py": "import labhelp_rules\n"})
+    info = put(site, "labhelp", "labhelp_rules", {"labhelp_rules.py": "a = 1\n"}, project)
+    (info / "entry_points.txt").unlink()
+    monkeypatch.setattr(sys, "path", [*sys.path, str(site), str(project)])
+    before = identity("labuser")
+    assert identity("labuser") == before
+    (project / "labhelp_rules.py").write_text("a = 2\n")
+    assert identity("labuser") != before

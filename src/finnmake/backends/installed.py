@@ -7,11 +7,12 @@ import json
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from importlib.metadata import Distribution
+from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from finnmake.engine.locked import normal
 from finnmake.errors import Location, PluginError
 from finnmake.plugins.entry_points import BACKENDS, EntryPointInfo, distribution_of, entry_points
 from finnmake.plugins.locate import source_of
@@ -51,7 +52,8 @@ def adapter_sources(backend: Backend) -> Mapping[str, Path]:
     """Name -> file or folder that the keys of a package's backend hang on.
 
     These are the top package or module of its adapter, which may be another package's, and all files of the
-    package that brings it; where this is editable, the Python files in the folder of its project.
+    package that brings it; where this is editable, the Python files in the folder of its project. So with
+    every other editable package: what the adapter imports when the worker starts is in no trace.
     """
     top = source_of(backend.adapter.partition(".")[0])
     source = top or source_of(backend.adapter)
@@ -59,6 +61,10 @@ def adapter_sources(backend: Backend) -> Mapping[str, Path]:
     found = {"adapter": source.parent if source.stem == "__init__" else source}
     for entry in (each for each in entry_points(BACKENDS) if each.name == backend.name):
         found.update(_files(distribution_of(entry)))
+    for package in distributions():
+        folder = _editable_project(package)
+        if folder is not None and normal(package.name) != "finnmake":
+            found.update(_python_files(folder, f"editable/{normal(package.name)}"))
     return found
 
 
@@ -66,7 +72,7 @@ def _files(package: Distribution) -> Iterator[tuple[str, Path]]:
     """The files of an installed package by their names in it, without metadata, scripts and bytecode."""
     folder = _project(package)
     if folder is not None:
-        yield from _python_files(folder)
+        yield from _python_files(folder, "project")
         return
     for file in package.files or ():
         inside = ".." not in file.parts and not file.parts[0].endswith((".dist-info", ".egg-info"))
@@ -76,14 +82,19 @@ def _files(package: Distribution) -> Iterator[tuple[str, Path]]:
 
 def _project(package: Distribution) -> Path | None:
     """The folder of an editable package's project; None for a regular one."""
-    origin = json.loads(package.read_text("direct_url.json") or "{}")
-    if origin.get("dir_info", {}).get("editable"):
-        return Path(unquote(urlsplit(origin["url"]).path))
     regular = package.read_text("RECORD") or package.read_text("installed-files.txt")
-    return None if regular else Path(str(package.locate_file("")))  # by `setup.py develop`
+    develop = None if regular else Path(str(package.locate_file("")))  # by `setup.py develop`
+    return _editable_project(package) or develop
 
 
-def _python_files(folder: Path) -> Iterator[tuple[str, Path]]:
+def _editable_project(package: Distribution) -> Path | None:
+    """The folder that an editable package says it is installed from."""
+    origin = json.loads(package.read_text("direct_url.json") or "{}")
+    editable = origin.get("dir_info", {}).get("editable")
+    return Path(unquote(urlsplit(origin["url"]).path)) if editable else None
+
+
+def _python_files(folder: Path, prefix: str) -> Iterator[tuple[str, Path]]:
     """The Python files below a folder, but for hidden folders and virtual environments."""
     for parent, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith((".", "__pycache__")))
@@ -93,7 +104,7 @@ def _python_files(folder: Path) -> Iterator[tuple[str, Path]]:
         for name in names:
             if name.endswith(".py"):
                 path = Path(parent, name)
-                yield f"project/{path.relative_to(folder).as_posix()}", path
+                yield f"{prefix}/{path.relative_to(folder).as_posix()}", path
 
 
 def _load(entry: EntryPointInfo) -> Backend:
