@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from finnmake.engine.locked import normal
 from finnmake.errors import Location, PluginError
 from finnmake.plugins.entry_points import BACKENDS, EntryPointInfo, distribution_of, entry_points
 from finnmake.plugins.locate import source_of
@@ -62,9 +61,9 @@ def adapter_sources(backend: Backend) -> Mapping[str, Path]:
     for entry in (each for each in entry_points(BACKENDS) if each.name == backend.name):
         found.update(_files(distribution_of(entry)))
     for package in distributions():
-        folder = _editable_project(package)
-        if folder is not None and normal(package.name) != "finnmake":
-            found.update(_python_files(folder, f"editable/{normal(package.name)}"))
+        folder, name = _editable_project(package), str(package.name).lower()
+        if folder is not None and name != "finnmake":
+            found.update(_python_files(folder, f"editable/{name}"))
     return found
 
 
