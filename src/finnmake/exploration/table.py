@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,9 +47,14 @@ def _typed(values: Sequence[Any]) -> tuple[list[Any], str]:
         return list(values), "bool"
     if kinds == {int} and all(-_INT64 <= value < _INT64 for value in values):
         return list(values), "int64"
-    if kinds & {int, float} and kinds <= {int, float, type(None)}:
+    if kinds & {int, float} and kinds <= {int, float, type(None)} and all(map(_is_in_range, values)):
         return [math.nan if value is None else float(value) for value in values], "float64"
     return [None if value is None else _text(value) for value in values], "object"
+
+
+def _is_in_range(value: float | None) -> bool:
+    """Whether it can be a float; integers can be any size."""
+    return not isinstance(value, int) or abs(value) <= sys.float_info.max
 
 
 def _text(value: Any) -> str:
