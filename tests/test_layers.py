@@ -16,6 +16,7 @@ LAYERS = (
     "errors",
     "error_patterns",
     "hashing",
+    "templating",
     "settings",
     "blueprint",
     "exploration",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from finnmake.errors import ContainerError, Location, WorkspaceError
 from finnmake.hashing import digest_value
 from finnmake.settings import NO_LICENCE, VIVADO_VERSIONS, Settings
+from finnmake.templating import environment
 
 if TYPE_CHECKING:
     import jinja2
@@ -88,10 +89,8 @@ PACKAGE_GROUPS = (
 def render(root: Path, settings: Settings) -> dict[str, str]:
     """The text of every generated file, by its path in the project. Raises ContainerError."""
     values = _values(settings)
-    environment = _environment(root / TEMPLATES)
-    return {
-        name: _text(environment, root / TEMPLATES / template, values) for name, template in GENERATED.items()
-    }
+    files = _environment(root / TEMPLATES)
+    return {name: _text(files, root / TEMPLATES / template, values) for name, template in GENERATED.items()}
 
 
 def differing(root: Path, settings: Settings) -> list[str]:
@@ -214,19 +213,10 @@ def _text(environment: jinja2.Environment, template: Path, values: dict[str, Any
 
 
 def _environment(templates: Path) -> jinja2.Environment:
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(templates),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )
-    environment.filters["json"] = json.dumps
-    environment.filters["quoted"] = shlex.quote
-    return environment
+    files = environment(templates)
+    files.filters["json"] = json.dumps
+    files.filters["quoted"] = shlex.quote
+    return files
 
 
 def _read(path: Path) -> bytes | None:

@@ -10,6 +10,7 @@ from finnmake.blueprint.space import DesignSpace
 from finnmake.errors import Location, WorkspaceError
 from finnmake.exploration.drawing import Detail, Drawing, Node, printable
 from finnmake.exploration.tree import ExecutionTree
+from finnmake.templating import environment
 
 #: The template of `dot_tree`, in the project's folder of templates.
 TEMPLATE = "tree.dot.j2"
@@ -55,19 +56,12 @@ def dot_tree(space: DesignSpace, tree: ExecutionTree, templates: Path, detail: D
     """
     import jinja2
 
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(templates),
-        autoescape=True,  # labels are what Graphviz calls HTML-like
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["label"] = _label
+    pictures = environment(templates, autoescape=True)  # labels are what Graphviz calls HTML-like
+    pictures.filters["label"] = _label
     drawing = Drawing(tree, detail or Detail())
     nodes = list(drawing.root(space).walk())
     try:
-        template = environment.get_template(TEMPLATE)
+        template = pictures.get_template(TEMPLATE)
         return template.render(name=printable(space.name), nodes=nodes, sizes=drawing.sizes())
     except jinja2.TemplateError as error:
         where = Location(templates / TEMPLATE, line=getattr(error, "lineno", None))

@@ -9,6 +9,7 @@ from typing import Any
 from finnmake.backends.finn_tools import NEEDS
 from finnmake.blueprint.tables import made_from
 from finnmake.error_patterns import CATEGORIES, ERROR_PATTERNS
+from finnmake.templating import environment
 
 TEMPLATE = "errors.md.j2"
 
@@ -45,17 +46,9 @@ def values() -> dict[str, Any]:
 
 def render(templates: Path) -> str:
     """The page as Markdown."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(templates),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters.update(cell=_cell, code=_code)
-    return environment.get_template(TEMPLATE).render(values())
+    pages = environment(templates)
+    pages.filters.update(cell=_cell, code=_code)
+    return pages.get_template(TEMPLATE).render(values())
 
 
 def _cell(text: str) -> str:

@@ -13,6 +13,7 @@ from finnmake.errors import Location, WorkspaceError
 from finnmake.records import BuildConfig, BuildResult
 from finnmake.report.failure import failure_page
 from finnmake.report.view import page
+from finnmake.templating import environment
 
 if TYPE_CHECKING:
     import jinja2
@@ -91,13 +92,4 @@ def _place(error: Exception, template: Path) -> Location:
 @functools.cache
 def _environment(templates: Path) -> jinja2.Environment:
     """Jinja's environment, which compiles a template once and again only when its file changes."""
-    import jinja2
-
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(templates),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    return environment(templates, autoescape=True)

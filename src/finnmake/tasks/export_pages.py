@@ -9,6 +9,7 @@ from typing import Any
 
 from finnmake.errors import Location, WorkspaceError
 from finnmake.tasks.archived import Archived
+from finnmake.templating import environment
 
 _FOLDER = "archive"
 README, SCRIPT = "README.md", "reproduce.py"
@@ -69,17 +70,9 @@ _CURE = "Restore it from version control."
 def _rendered(templates: Path, values: Mapping[str, Any]) -> str:
     import jinja2
 
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(templates),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )
     name = f"{_FOLDER}/{README}.j2"
     try:
-        return environment.get_template(name).render(values)
+        return environment(templates).get_template(name).render(values)
     except jinja2.TemplateNotFound as error:
         raise WorkspaceError(
             "the template is missing", where=Location(path=templates / name), cure=_CURE

@@ -29,6 +29,7 @@ _BESIDE = {
         "runner/preprocessing.py",
         "runner/report_shapes.py",
         "runner/reports.py",
+        "templating.py",
     ),
 }
 
