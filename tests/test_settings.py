@@ -111,12 +111,12 @@ def test_broken_toml_is_an_error_in_words(tmp_path):
         read(tmp_path, "[tool.finnmake\n")
 
 
-@given(st.integers(1, 10**6), st.sampled_from(["", "k", "m", "g", "t"]), st.sampled_from(["", "b", "iB"]))
+@given(st.integers(0, 10**6), st.sampled_from(["", "k", "m", "g", "t"]), st.sampled_from(["", "b", "iB"]))
 def test_sizes(number, unit, suffix):
     assert read_size(f"{number}{unit}{suffix}") == number * 1024 ** " kmgt".index(unit or " ")
 
 
-@pytest.mark.parametrize("text", ["", "0", "g", "-1g", "1x", "1 2", "1e3"])
+@pytest.mark.parametrize("text", ["", "g", "-1g", "1x", "1 2", "1e3"])
 def test_what_is_no_size(text):
     with pytest.raises(ValueError):
         read_size(text)

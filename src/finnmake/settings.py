@@ -115,7 +115,7 @@ def read_settings(root: Path) -> Settings:
 def read_size(text: str) -> int:
     """Bytes of a size such as `512m`, `8g` or `1.5 GiB`. Raises ValueError."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?\s*", text, re.IGNORECASE)
-    if match is None or float(match[1]) == 0:
+    if match is None:
         raise ValueError(text)
     return int(float(match[1]) * 1024 ** " kmgt".index(match[2].lower() or " "))
 

@@ -18,14 +18,11 @@ from finnmake.engine.gc_contents import size_of
 from finnmake.engine.store import Store, default_root
 from finnmake.errors import BlueprintError, Location, WorkspaceError
 from finnmake.exploration.configs import find_config, is_config_id
+from finnmake.settings import read_size
 from finnmake.tasks.amounts import Patience
 from finnmake.tasks.command import DONE, FAILED, HELP, JSON, SpaceCommand, flag
 from finnmake.tasks.gc_text import gc_text
 from finnmake.tasks.workspace import Workspace, workspace
-
-#: `10G`, `1.5 GiB`, `500MB`: all are powers of 1024.
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
-_POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 
 _DAY = 86400.0
 
@@ -109,12 +106,12 @@ Exit code 0: done. 1: something could not be removed. 3: the store is in use, or
         days, size = str(options["days"]), str(options["size"])
         if not re.fullmatch(r"\d{1,6}(\.\d+)?", days):
             raise self._wrong(f"option --days takes a number of days, not {days!r}")
-        found = _SIZE.fullmatch(size)
-        if size and not found:
-            raise self._wrong(f"option --size takes a size as 10G or 500M, not {size!r}")
-        if options["all"] and not found:
+        try:
+            limit = read_size(size) if size else None
+        except ValueError as error:
+            raise self._wrong(f"option --size takes a size as 10G or 500M, not {size!r}") from error
+        if options["all"] and limit is None:
             raise self._wrong("option --all takes the option --size with it")
-        limit = int(float(found[1]) * 1024 ** _POWERS[found[2].upper()]) if found else None
         return _Asked(float(days), limit, options["all"], options["builds"], options["dry-run"])
 
 
