@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.forked import forks
+
 if TYPE_CHECKING:
     import pytest
 
@@ -121,9 +123,16 @@ class Project:
     def run(self, *arguments: str) -> Run:
         """The command line, to its end."""
         started = time.monotonic()
+        forked = (
+            forks().run(self.root, arguments, self.environment) if self.python == sys.executable else None
+        )
+        code, output = forked or self._run_anew(*arguments)
+        return Run(code, output, time.monotonic() - started)
+
+    def _run_anew(self, *arguments: str) -> tuple[int, str]:
         with self.start(*arguments) as process:
             output, _ = process.communicate(timeout=300)
-        return Run(process.returncode, output, time.monotonic() - started)
+        return process.returncode, output
 
     def succeed(self, *arguments: str) -> Run:
         """A run that must end well."""
