@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.containers import Engine
 from tests.projects import Project, Run
 
 
@@ -20,10 +21,12 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What runs in one process: the tests of a file, as they share builds, and all that use an engine."""
+    """What runs in one process: the tests of a file, as they share builds, and all that use one engine."""
     for item in items:
-        engine = item.get_closest_marker("container")
-        item.add_marker(pytest.mark.xdist_group("containers" if engine else item.path.name))
+        callspec = getattr(item, "callspec", None)
+        engine = callspec.params.get("engine") if callspec else None
+        group = f"containers of {engine.name}" if isinstance(engine, Engine) else item.path.name
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")

@@ -63,6 +63,10 @@ def _parameters() -> list[Any]:
     ]
 
 
+#: For a test that runs with the first engine alone: what it tests is the same with all of them.
+ONE_ENGINE = pytest.mark.parametrize("engine", _parameters()[:1], indirect=True)
+
+
 @pytest.fixture(params=_parameters())
 def engine(request: pytest.FixtureRequest) -> Engine:
     """Every engine of the environment in turn."""

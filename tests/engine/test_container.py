@@ -24,7 +24,7 @@ from finnmake.engine.runtime.container import ContainerRuntime
 from finnmake.engine.runtime.containers import STORE_LABEL
 from finnmake.errors import StepError, WorkerError
 from finnmake.settings import ContainerSettings
-from tests.containers import Engine, client, engine
+from tests.containers import ONE_ENGINE, Engine, client, engine
 from tests.engine.conftest import Bench
 from tests.pinned import image_id
 
@@ -134,6 +134,7 @@ def test_one_container_serves_all_steps_of_a_run(bench, engine):
 # what a step sees
 
 
+@ONE_ENGINE
 def test_environment_of_the_host_is_not_seen(bench, monkeypatch):
     monkeypatch.setenv("SECRET", "x")
     found = seen(bench, "return [json.dumps(dict(os.environ))]")
@@ -143,6 +144,7 @@ def test_environment_of_the_host_is_not_seen(bench, monkeypatch):
     assert not [value for value in found.values() if str(Path.home()) in value.split(":")]
 
 
+@ONE_ENGINE
 def test_inputs_are_recorded_by_the_names_that_they_have_here(bench):
     bench.write("data/x.txt", "one")
     bench.step("return [(ROOT / 'data/x.txt').read_text()]")
@@ -153,6 +155,7 @@ def test_inputs_are_recorded_by_the_names_that_they_have_here(bench):
     assert bench.result(bench.run("p:f")) == ["two"]
 
 
+@ONE_ENGINE
 def test_build_folders_have_the_path_of_every_machine(bench):
     bench.step("(config.work / 'a.c').write_text('x'); return [str(config.work)]")
     outcomes = bench.run("p:f")
@@ -161,6 +164,7 @@ def test_build_folders_have_the_path_of_every_machine(bench):
     assert bench.hits("p:f") == [True]
 
 
+@ONE_ENGINE
 def test_file_that_only_this_machine_has_is_named_with_the_cure(bench, tmp_path):
     (tmp_path / "data").write_text("x")
     bench.step(f"return [open({str(tmp_path / 'data')!r}).read()]")
@@ -252,6 +256,7 @@ def test_step_that_exceeds_memory_fails_alone(contained):
     assert bench.pool._worker is pool, "the worker itself did not survive"
 
 
+@ONE_ENGINE
 def test_step_that_hangs_is_stopped(bench):
     bench.timeout = 2.0
     bench.step("import time; time.sleep(1000)", "hang")
@@ -440,12 +445,14 @@ def test_outputs_belong_to_the_caller(contained, engine, open_folder):
     assert owners == {(12345, 12345)}
 
 
+@ONE_ENGINE
 def test_step_cannot_forge_what_only_the_main_process_writes(bench):
     places = ["/var/cache/finnmake/actions/ab", "/var/cache/finnmake/locks/x"]
     places += ["/var/cache/finnmake/tools/x", "/var/cache/finnmake/VERSION"]
     assert refused(bench, places) == places
 
 
+@ONE_ENGINE
 def test_proxies_of_the_host_do_not_reach_a_step(bench, monkeypatch, tmp_path):
     """The docker command's own configuration hands proxies, passwords included, to every container."""
     (tmp_path / "config.json").write_text('{"proxies": {"default": {"httpProxy": "http://me:pw@proxy:1"}}}')

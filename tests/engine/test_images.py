@@ -20,7 +20,7 @@ from finnmake.engine.runtime.containers import OWNER
 from finnmake.engine.runtime.image_differences import differences
 from finnmake.engine.runtime.image_lock import ImageLock, PinnedImage
 from finnmake.errors import ContainerError
-from tests.containers import engine
+from tests.containers import ONE_ENGINE, engine
 from tests.toy_image import ToyImage, toy
 
 __all__ = ["engine", "toy"]
@@ -60,6 +60,7 @@ def test_podman_gives_the_same_id_again(toy: ToyImage) -> None:
     assert toy.build(cache=False)[0] == first
 
 
+@ONE_ENGINE
 def test_silence_is_filled(toy: ToyImage) -> None:
     toy.step("sleep 7")
     assert any("s so far" in line for line in toy.build()[1])
@@ -74,12 +75,14 @@ def test_inspection_finds_layers_packages_and_instructions(toy: ToyImage) -> Non
     assert not _containers()
 
 
+@ONE_ENGINE
 def test_inspection_of_another_image_says_so(toy: ToyImage) -> None:
     with pytest.raises(ContainerError, match="no image of finnmake"):
         images.inspect(toy.engine, toy.start_from)
     assert not _containers()
 
 
+@ONE_ENGINE
 def test_a_drifting_step_is_named(toy: ToyImage) -> None:
     toy.step(_DRIFT)
     _, pinned = _pin(toy)
@@ -90,11 +93,13 @@ def test_a_drifting_step_is_named(toy: ToyImage) -> None:
         assert any("RUN date" in line for line in told)
 
 
+@ONE_ENGINE
 def test_the_check_passes_for_the_pinned_image(toy: ToyImage) -> None:
     lock, pinned = _pin(toy)
     assert image_lock.check(lock, toy.digests, toy.engine) is pinned
 
 
+@ONE_ENGINE
 def test_the_check_says_that_the_image_is_missing(toy: ToyImage) -> None:
     lock, _ = _pin(toy)
     toy.remove()
@@ -103,6 +108,7 @@ def test_the_check_says_that_the_image_is_missing(toy: ToyImage) -> None:
     assert "doit image" in caught.value.cure
 
 
+@ONE_ENGINE
 def test_the_check_says_in_what_the_image_made_here_differs(toy: ToyImage) -> None:
     toy.step(_DRIFT)
     lock, pinned = _pin(toy)
@@ -193,6 +199,7 @@ def _rewritten(archive: Path, change: Callable[[str, bytes], bytes], added: Mapp
     other.replace(archive)
 
 
+@ONE_ENGINE
 def test_an_archive_that_gives_another_name_is_not_loaded(toy: ToyImage, tmp_path: Path) -> None:
     _, pinned = _pin(toy)
     name, archive = images.tag(toy.digests), tmp_path / "image.tar"
@@ -210,6 +217,7 @@ def test_an_archive_that_gives_another_name_is_not_loaded(toy: ToyImage, tmp_pat
 
 
 @pytest.mark.parametrize("nested", [False, True])
+@ONE_ENGINE
 def test_an_archive_whose_index_lists_another_image_is_not_loaded(
     toy: ToyImage, tmp_path: Path, nested: bool
 ) -> None:
@@ -229,6 +237,7 @@ def test_an_archive_whose_index_lists_another_image_is_not_loaded(
     assert not toy.images()
 
 
+@ONE_ENGINE
 def test_half_an_archive_is_refused(toy: ToyImage, tmp_path: Path) -> None:
     _, pinned = _pin(toy)
     archive = tmp_path / "image.tar"
@@ -238,6 +247,7 @@ def test_half_an_archive_is_refused(toy: ToyImage, tmp_path: Path) -> None:
         image_archive.import_(toy.engine, pinned, images.tag(toy.digests), archive, print)
 
 
+@ONE_ENGINE
 def test_a_full_disk_stops_the_export_and_leaves_nothing(toy: ToyImage, tmp_path: Path) -> None:
     small = tmp_path / "small"
     small.mkdir()

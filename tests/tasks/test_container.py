@@ -14,7 +14,7 @@ import pytest
 
 from finnmake.engine.runtime import IMAGE_PYTHON, PROJECT, STORE
 from tests import containers
-from tests.containers import Engine, engine
+from tests.containers import ONE_ENGINE, Engine, engine
 from tests.pinned import container_project, image_id, repin
 from tests.projects import REPOSITORY, Project, Run, contents
 from tests.proxy import Proxy, proxy
@@ -93,6 +93,7 @@ def test_result_is_the_local_one(engine: Engine, cold_build: tuple[Project, Run]
     same_results(local.folder(), contained.folder())
 
 
+@ONE_ENGINE
 def test_result_with_plugins_is_the_local_one(engine: Engine, cnn: Project, tmp_path: Path) -> None:
     project = container_project(engine, tmp_path)
     run = project.succeed("blueprint=digits_cnn", "build:config_001")
@@ -100,6 +101,7 @@ def test_result_with_plugins_is_the_local_one(engine: Engine, cnn: Project, tmp_
     same_results(cnn.folder("digits_cnn"), project.folder("digits_cnn"))
 
 
+@ONE_ENGINE
 def test_packages_are_the_local_ones(engine: Engine, built: Project) -> None:
     contained, _ = built_contained(engine)
     local, inside = (each.read("manifest.json")["toolchain"] for each in (built, contained))
@@ -108,6 +110,7 @@ def test_packages_are_the_local_ones(engine: Engine, built: Project) -> None:
     assert inside["python"].split(".")[:2] == local["python"].split(".")[:2]
 
 
+@ONE_ENGINE
 def test_manifest_names_the_image(engine: Engine, built: Project) -> None:
     contained, _ = built_contained(engine)
     assert contained.read("manifest.json")["toolchain"]["image"] == image_id(engine)
@@ -117,6 +120,7 @@ def test_manifest_names_the_image(engine: Engine, built: Project) -> None:
 # built twice
 
 
+@ONE_ENGINE
 def test_second_run_does_nothing_and_starts_no_container(
     engine: Engine, between: Proxy, tmp_path: Path
 ) -> None:
@@ -131,6 +135,7 @@ def test_second_run_does_nothing_and_starts_no_container(
     assert contents(project.folder(), ()) == before
 
 
+@ONE_ENGINE
 def test_outputs_come_back_from_the_store_without_a_container(
     engine: Engine, between: Proxy, tmp_path: Path
 ) -> None:
@@ -161,6 +166,7 @@ def test_two_builds_at_once_share_one_container(engine: Engine, between: Proxy, 
 # keys
 
 
+@ONE_ENGINE
 def test_local_results_do_not_count(engine: Engine, built: Project, tmp_path: Path) -> None:
     """Without `share`, on the same store: every key is another, and every step runs again."""
     contained, first = built_contained(engine)
@@ -172,6 +178,7 @@ def test_local_results_do_not_count(engine: Engine, built: Project, tmp_path: Pa
     assert contents(project.folder()) == contents(contained.folder())
 
 
+@ONE_ENGINE
 def test_local_results_count_where_they_are_shared(engine: Engine, tmp_path: Path) -> None:
     local = container_project(engine, tmp_path / "local")
     contained = container_project(engine, tmp_path / "contained")
@@ -184,6 +191,7 @@ def test_local_results_count_where_they_are_shared(engine: Engine, tmp_path: Pat
     assert contents(contained.folder()) == contents(local.folder())
 
 
+@ONE_ENGINE
 def test_another_image_has_other_keys(engine: Engine, tmp_path: Path) -> None:
     project = copy_of_contained(engine, tmp_path)
     project.blueprint(steps=QUICK)
@@ -233,6 +241,7 @@ def inside(engine: Engine, project: Project, *command: str) -> Run:
             made.remove(force=True)
 
 
+@ONE_ENGINE
 def test_dev_container_takes_every_step_from_the_store(engine: Engine, tmp_path: Path) -> None:
     project = copy_of_contained(engine, tmp_path)
     before = contents(project.folder())
@@ -248,6 +257,7 @@ def test_dev_container_takes_every_step_from_the_store(engine: Engine, tmp_path:
     assert contents(project.folder()) == before
 
 
+@ONE_ENGINE
 def test_container_inside_the_image_is_refused(engine: Engine, tmp_path: Path) -> None:
     project = copy_of_contained(engine, tmp_path)
     run = inside(engine, project, "doit", "runtime=container", "build:config_001")

@@ -14,7 +14,7 @@ import pytest
 
 from finnmake.engine.runtime.containers import STORE_LABEL
 from tests import containers
-from tests.containers import Engine, engine
+from tests.containers import ONE_ENGINE, Engine, engine
 from tests.pinned import repin, settings
 from tests.projects import Project, Run, contents
 from tests.proxy import Proxy, proxy
@@ -63,6 +63,7 @@ def up_to_date(project: Project) -> None:
 # refused before anything runs
 
 
+@ONE_ENGINE
 def test_no_engine(contained: Project, tmp_path: Path, engine: Engine) -> None:
     contained.extra["DOCKER_HOST"] = f"unix://{tmp_path}/nonesuch.sock"
     refused(
@@ -72,6 +73,7 @@ def test_no_engine(contained: Project, tmp_path: Path, engine: Engine) -> None:
     up_to_date(contained)
 
 
+@ONE_ENGINE
 def test_engine_that_has_ended(contained: Project, between: Proxy) -> None:
     between.cut()
     refused(contained, "no engine listens on this socket", str(between.path))
@@ -79,11 +81,13 @@ def test_engine_that_has_ended(contained: Project, between: Proxy) -> None:
     up_to_date(contained)
 
 
+@ONE_ENGINE
 def test_engine_elsewhere(contained: Project) -> None:
     contained.extra["DOCKER_HOST"] = "tcp://server:2375"
     refused(contained, "is an engine elsewhere", "DOCKER_HOST")
 
 
+@ONE_ENGINE
 def test_socket_without_permission(
     contained: Project, between: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,6 +107,7 @@ def test_socket_without_permission(
     up_to_date(contained)
 
 
+@ONE_ENGINE
 def test_nothing_is_pinned(contained: Project) -> None:
     lock = contained.root / LOCK
     whole = lock.read_text()
@@ -122,6 +127,7 @@ def test_image_is_not_in_the_engine(contained: Project, engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("name", ["requirements.lock", "Dockerfile"])
+@ONE_ENGINE
 def test_image_is_out_of_date(contained: Project, name: str) -> None:
     path = contained.root / name
     whole = path.read_text()
@@ -131,6 +137,7 @@ def test_image_is_out_of_date(contained: Project, name: str) -> None:
     up_to_date(contained)
 
 
+@ONE_ENGINE
 def test_mount_that_is_not_there(contained: Project, tmp_path: Path) -> None:
     path = contained.root / "pyproject.toml"
     whole = path.read_text()
@@ -168,6 +175,7 @@ def kill_containers(engine: Engine, store: Path) -> None:
             each.kill()
 
 
+@ONE_ENGINE
 def test_full_disk(contained: Project, engine: Engine, tmp_path: Path) -> None:
     before = contents(contained.folder())
     store, blueprint = contained.store, contained.root / "blueprints" / "digits.yaml"

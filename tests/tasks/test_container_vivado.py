@@ -11,7 +11,7 @@ import pytest
 
 from tests import fake_vivado
 from tests.backends.test_vivado_flow import FIELDS, TO_HARDWARE
-from tests.containers import Engine, engine
+from tests.containers import ONE_ENGINE, Engine, engine
 from tests.pinned import container_project, settings
 from tests.projects import Project, contents
 from tests.proxy import Proxy, proxy
@@ -128,6 +128,7 @@ def test_what_a_step_sees_of_the_tools(contained: Project, tree: Path, tmp_path:
     assert "v2022.2 (64-bit) SW Build 3671981" in tools["versions"]["vivado"]
 
 
+@ONE_ENGINE
 def test_flow_to_synthesis_of_layers_is_the_local_one(engine: Engine, tree: Path, tmp_path: Path) -> None:
     """With a store of its own in each place; models name the folders of their code, which lie there."""
     deps = fake_vivado.make_dependencies(tmp_path / "deps")
@@ -159,6 +160,7 @@ def refused(project: Project, *words: str) -> None:
     assert contents(project.folder(), ()) == before
 
 
+@ONE_ENGINE
 def test_tree_that_lies_about_its_version(contained: Project, between: Proxy, tmp_path: Path) -> None:
     """Its tools are asked, each in a container; no other is made."""
     toolchain_table(contained, vivado(fake_vivado.make(tmp_path / "lying", says="2023.1")))
@@ -166,18 +168,21 @@ def test_tree_that_lies_about_its_version(contained: Project, between: Proxy, tm
     assert between.containers_made == 2
 
 
+@ONE_ENGINE
 def test_tree_without_licence(contained: Project, between: Proxy, tree: Path) -> None:
     toolchain_table(contained, vivado(tree, licence=""))
     refused(contained, "Vivado has no licence", "tool.finnmake.toolchain.licence")
     assert between.containers_made == 0
 
 
+@ONE_ENGINE
 def test_licence_server_without_network(contained: Project, between: Proxy, tree: Path) -> None:
     toolchain_table(contained, vivado(tree, licence="2100@server"))
     refused(contained, "2100@server", "no network", "tool.finnmake.container.network")
     assert between.containers_made == 0
 
 
+@ONE_ENGINE
 def test_licence_server_with_network(contained: Project, tree: Path) -> None:
     settings(contained, 'network = "host"')
     toolchain_table(contained, vivado(tree, licence="2100@server"))
@@ -204,6 +209,7 @@ def edit_a_header(project: Project, deps: Path) -> None:
     assert project.succeed("build:config_001").steps == []
 
 
+@ONE_ENGINE
 def test_edited_header_makes_steps_run_again(contained: Project, tmp_path: Path) -> None:
     edit_a_header(contained, fake_vivado.make_dependencies(tmp_path / "deps"))
 
@@ -212,6 +218,7 @@ def test_edited_header_makes_steps_run_again_locally(empty_project: Project, tmp
     edit_a_header(empty_project, fake_vivado.make_dependencies(tmp_path / "deps"))
 
 
+@ONE_ENGINE
 def test_dependencies_that_are_not_there(contained: Project, between: Proxy, tmp_path: Path) -> None:
     toolchain_table(contained, f'deps = "{tmp_path}/nonesuch"')
     refused(contained, f"there is no folder {tmp_path}/nonesuch", "tool.finnmake.toolchain.deps")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from finnmake.engine.runtime import LOCK, client, image_lock, images
-from tests.containers import engine
+from tests.containers import ONE_ENGINE, engine
 from tests.toy_image import ToyImage, toy
 
 __all__ = ["engine", "toy"]
@@ -98,6 +98,7 @@ def test_update_pins_and_then_the_image_is_here(toy: ToyImage) -> None:
 @pytest.mark.container
 @pytest.mark.slow
 @pytest.mark.parametrize("text", ["<<<<<<< ours\n", "{}"])
+@ONE_ENGINE
 def test_update_replaces_a_damaged_lock(toy: ToyImage, text: str) -> None:
     (toy.root / LOCK).write_text(text)
     code, output = toy.doit("--update")
@@ -107,6 +108,7 @@ def test_update_replaces_a_damaged_lock(toy: ToyImage, text: str) -> None:
 
 @pytest.mark.container
 @pytest.mark.slow
+@ONE_ENGINE
 def test_with_nothing_pinned_it_builds_and_says_so(toy: ToyImage) -> None:
     toy.unpin()
     code, output = toy.doit()
@@ -119,6 +121,7 @@ def test_with_nothing_pinned_it_builds_and_says_so(toy: ToyImage) -> None:
 
 @pytest.mark.container
 @pytest.mark.slow
+@ONE_ENGINE
 def test_a_change_since_is_refused(toy: ToyImage) -> None:
     toy.unpin()
     toy.lock("2.0.0")
@@ -133,6 +136,7 @@ def test_a_change_since_is_refused(toy: ToyImage) -> None:
 
 @pytest.mark.container
 @pytest.mark.slow
+@ONE_ENGINE
 def test_an_image_that_is_not_the_pinned_one(toy: ToyImage) -> None:
     """As when a package archive has moved on since the image was pinned."""
     toy.step("date +%N >/opt/finnmake/dash")
@@ -170,6 +174,7 @@ def test_an_image_moves_as_a_file(toy: ToyImage, tmp_path: Path) -> None:
 
 @pytest.mark.container
 @pytest.mark.slow
+@ONE_ENGINE
 def test_a_failing_build(toy: ToyImage) -> None:
     toy.step("echo last words; false")
     code, output = toy.doit("--update")
