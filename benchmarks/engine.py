@@ -193,7 +193,7 @@ def _actions(folder: Path, count: int) -> list[Row]:
 def _config(project: Path, ours: Callable[..., Cost]) -> str:
     ours("build:config_001")
     text = (project / "builds/many/config_001/config.json").read_text()
-    subprocess.run(["rm", "-rf", project / "builds"], check=True)
+    subprocess.run(["rm", "-rf", project / "builds", project.parent / "store"], check=True)
     return text
 
 
