@@ -24,9 +24,14 @@ DONE, FAILED, WRONG = 0, 1, 3
 _WIDTH = 110
 
 
-def flag(name: str, means: str, short: str = "") -> dict[str, Any]:
-    """An option that is given or not."""
-    given = {"name": name, "long": name, "type": bool, "default": False, "help": means}
+def flag(name: str, means: str) -> dict[str, Any]:
+    """An option that is given or not; among the options' values it has underscores."""
+    return {"name": name.replace("-", "_"), "long": name, "type": bool, "default": False, "help": means}
+
+
+def text_option(name: str, metavar: str, means: str, *, short: str = "", default: str = "") -> dict[str, Any]:
+    """An option with a text."""
+    given = {"name": name, "long": name, "type": str, "default": default, "metavar": metavar, "help": means}
     return {**given, "short": short} if short else given
 
 
@@ -36,14 +41,7 @@ JSON = flag("json", "as JSON")
 #: Options of those that draw the tree.
 DETAIL = (
     flag("all", "leave nothing out: all branches, all steps and all ids of configurations"),
-    {
-        "name": "depth",
-        "long": "depth",
-        "type": str,
-        "default": "",
-        "metavar": "N",
-        "help": "only N segments down from the model",
-    },
+    text_option("depth", "N", "only N segments down from the model"),
 )
 
 

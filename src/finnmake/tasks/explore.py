@@ -11,34 +11,20 @@ from doit.dependency import Dependency
 from doit.exceptions import InvalidCommand, InvalidDodoFile
 
 from finnmake.errors import FinnmakeError
-from finnmake.tasks.command import FAILED
+from finnmake.tasks.command import FAILED, flag
 from finnmake.tasks.exploration import Exploration
 from finnmake.tasks.loader import GROUPS
 from finnmake.tasks.run import JOBS, QUIET, Options, ScheduledRun, jobs_of
 from finnmake.tasks.schedule import Control
 from finnmake.tasks.workspace import workspace
 
-_FAIL_FAST = {
-    "name": "fail_fast",
-    "long": "fail-fast",
-    "type": bool,
-    "default": False,
-    "help": "stop at the first build that fails (search.fail_fast in the blueprint)",
-}
-_EARLY_STOP = {
-    "name": "early_stop",
-    "long": "early-stop",
-    "type": bool,
-    "default": False,
-    "help": "make all estimates first; what they rule out is not built further (search.early_stop)",
-}
-_RESTART = {
-    "name": "restart",
-    "long": "restart",
-    "type": bool,
-    "default": False,
-    "help": "make all outputs again; steps that are in the store are taken from there all the same",
-}
+_FAIL_FAST = flag("fail-fast", "stop at the first build that fails (search.fail_fast in the blueprint)")
+_EARLY_STOP = flag(
+    "early-stop", "make all estimates first; what they rule out is not built further (search.early_stop)"
+)
+_RESTART = flag(
+    "restart", "make all outputs again; steps that are in the store are taken from there all the same"
+)
 
 #: Where early stop was asked for and can do nothing.
 NO_EARLY_STOP = (

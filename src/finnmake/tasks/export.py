@@ -21,7 +21,7 @@ from finnmake.engine.toolchain import SWITCHES
 from finnmake.errors import FinnmakeError, Location, WorkspaceError, from_os_error
 from finnmake.records import BuildConfig
 from finnmake.tasks.archived import DESCRIPTION, PROJECT, Archived
-from finnmake.tasks.command import DONE, HELP, SpaceCommand, flag
+from finnmake.tasks.command import DONE, HELP, SpaceCommand, flag, text_option
 from finnmake.tasks.export_contents import gather
 from finnmake.tasks.export_lock import packages_beside
 from finnmake.tasks.export_pages import SCRIPT, pages
@@ -48,15 +48,12 @@ settings, requirements.lock, finnmake itself, the outputs, and reproduce.py, whi
 another machine and compares byte for byte, as `doit reproduce` does. Equal builds give equal archives: no
 times, no names of users or machines. Nothing that no step read is packed."""
     cmd_options = (
-        {
-            "name": "output",
-            "short": "o",
-            "long": "output",
-            "type": str,
-            "default": "",
-            "metavar": "FILE",
-            "help": "the archive [default: BLUEPRINT-CONFIGURATION.tar.gz in this folder]",
-        },
+        text_option(
+            "output",
+            "FILE",
+            "the archive [default: BLUEPRINT-CONFIGURATION.tar.gz in this folder]",
+            short="o",
+        ),
         flag("json", "as JSON: file, sha256, files, bytes, simulated"),
         HELP,
     )

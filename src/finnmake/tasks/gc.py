@@ -20,7 +20,7 @@ from finnmake.errors import BlueprintError, Location, WorkspaceError
 from finnmake.exploration.configs import find_config, is_config_id
 from finnmake.settings import read_size
 from finnmake.tasks.amounts import Patience
-from finnmake.tasks.command import DONE, FAILED, HELP, JSON, SpaceCommand, flag
+from finnmake.tasks.command import DONE, FAILED, HELP, JSON, SpaceCommand, flag, text_option
 from finnmake.tasks.gc_text import gc_text
 from finnmake.tasks.workspace import Workspace, workspace
 
@@ -52,39 +52,14 @@ Nothing is taken away from a run: while one goes on, this ends at once and says 
 
 Exit code 0: done. 1: something could not be removed. 3: the store is in use, or an option is wrong."""
     cmd_options = (
-        {
-            "name": "days",
-            "long": "days",
-            "type": str,
-            "default": "30",
-            "metavar": "N",
-            "help": "keep what was used in the last N days",
-        },
-        {
-            "name": "size",
-            "long": "size",
-            "type": str,
-            "default": "",
-            "metavar": "SIZE",
-            "help": "let the store hold no more than this, as 10G or 500M",
-        },
+        text_option("days", "N", "keep what was used in the last N days", default="30"),
+        text_option("size", "SIZE", "let the store hold no more than this, as 10G or 500M"),
         flag("all", "with --size, remove even what current builds need"),
         flag("builds", "remove the folders of configurations that the blueprint no longer has, too"),
-        {
-            "name": "forget",
-            "long": "forget",
-            "type": str,
-            "default": "",
-            "metavar": "PATH",
-            "help": "forget a project of another machine, or on a disk that is not mounted",
-        },
-        {
-            "name": "dry-run",
-            "long": "dry-run",
-            "type": bool,
-            "default": False,
-            "help": "say what would be removed, and remove nothing",
-        },
+        text_option(
+            "forget", "PATH", "forget a project of another machine, or on a disk that is not mounted"
+        ),
+        flag("dry-run", "say what would be removed, and remove nothing"),
         JSON,
         HELP,
     )
@@ -112,7 +87,7 @@ Exit code 0: done. 1: something could not be removed. 3: the store is in use, or
             raise self._wrong(f"option --size takes a size as 10G or 500M, not {size!r}") from error
         if options["all"] and limit is None:
             raise self._wrong("option --all takes the option --size with it")
-        return _Asked(float(days), limit, options["all"], options["builds"], options["dry-run"])
+        return _Asked(float(days), limit, options["all"], options["builds"], options["dry_run"])
 
 
 def _forget(path: str) -> int:

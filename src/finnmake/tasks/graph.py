@@ -11,7 +11,7 @@ from typing import Any
 
 from finnmake.errors import Location, ToolError, WorkspaceError
 from finnmake.exploration.pictures import dot_tree
-from finnmake.tasks.command import DETAIL, DONE, HELP, SpaceCommand
+from finnmake.tasks.command import DETAIL, DONE, HELP, SpaceCommand, text_option
 from finnmake.tasks.workspace import workspace
 
 #: Endings of files that hold the text, and of those that Graphviz makes.
@@ -28,15 +28,12 @@ class Graph(SpaceCommand):
 
 A large tree is cut at its forks, and says what is left out. Nothing is built."""
     cmd_options = (
-        {
-            "name": "output",
-            "short": "o",
-            "long": "output",
-            "type": str,
-            "default": "",
-            "metavar": "FILE",
-            "help": "write to a file: .dot or .gv for the text; .svg, .png or .pdf need Graphviz's `dot`",
-        },
+        text_option(
+            "output",
+            "FILE",
+            "write to a file: .dot or .gv for the text; .svg, .png or .pdf need Graphviz's `dot`",
+            short="o",
+        ),
         *DETAIL,
         HELP,
     )

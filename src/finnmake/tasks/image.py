@@ -20,6 +20,7 @@ from finnmake.engine.runtime.image_differences import differences
 from finnmake.engine.runtime.image_lock import ImageLock, PinnedImage
 from finnmake.errors import ContainerError, FinnmakeError, Location, WorkspaceError
 from finnmake.settings import read_settings
+from finnmake.tasks.command import HELP, flag, text_option
 from finnmake.tasks.screen import Screen
 
 #: Exit codes: done; not done, or not the pinned image; the command or the project is wrong; stopped.
@@ -41,35 +42,11 @@ Exit code 0: the pinned image is here. 1: it is not. 3: the command or the proje
 
 The engine is the one on this machine (DOCKER_HOST, or the usual sockets of docker and podman)."""
     cmd_options = (
-        {
-            "name": "update",
-            "long": "update",
-            "type": bool,
-            "default": False,
-            "help": "write the Dockerfile and its like from the settings, make the image, and pin it",
-        },
-        {
-            "name": "export_to",
-            "long": "export",
-            "type": str,
-            "default": "",
-            "help": "write the pinned image to a file",
-        },
-        {
-            "name": "import_from",
-            "long": "import",
-            "type": str,
-            "default": "",
-            "help": "load the pinned image from a file; another image is refused",
-        },
-        {
-            "name": "no_cache",
-            "long": "no-cache",
-            "type": bool,
-            "default": False,
-            "help": "make every step again",
-        },
-        {"name": "help", "long": "help", "type": bool, "default": False, "help": "say this"},
+        flag("update", "write the Dockerfile and its like from the settings, make the image, and pin it"),
+        text_option("export", "FILE", "write the pinned image to a file"),
+        text_option("import", "FILE", "load the pinned image from a file; another image is refused"),
+        flag("no-cache", "make every step again"),
+        HELP,
     )
 
     def execute(self, opt_values: Mapping[str, Any], pos_args: Sequence[str]) -> int:
@@ -109,8 +86,8 @@ class _Run:
         self._check_generated()
         lock = image_lock.read(self._root)
         digests = image_files.digests(self._root, self._settings)
-        if options["export_to"]:
-            return self._export(image_lock.check(lock, digests, self._engine), Path(options["export_to"]))
+        if options["export"]:
+            return self._export(image_lock.check(lock, digests, self._engine), Path(options["export"]))
         changed = image_lock.stale(lock, digests)
         if changed:
             raise ContainerError(
@@ -118,8 +95,8 @@ class _Run:
                 where=Location(path=Path(LOCK)),
                 cure=f"Undo the change, or make and pin a new image: {_UPDATE}",
             )
-        if options["import_from"]:
-            return self._import(lock, digests, Path(options["import_from"]))
+        if options["import"]:
+            return self._import(lock, digests, Path(options["import"]))
         return self._verify(lock)
 
     def _update(self) -> int:
@@ -217,7 +194,7 @@ def _check(options: Mapping[str, Any], arguments: Sequence[str]) -> None:
     help_ = "See `doit help image`."
     if arguments:
         raise WorkspaceError(f"`doit image` takes no {arguments[0]!r}", cure=help_)
-    if sum(bool(options[name]) for name in ("update", "export_to", "import_from")) > 1:
+    if sum(bool(options[name]) for name in ("update", "export", "import")) > 1:
         raise WorkspaceError("only one of --update, --export and --import can be done at once", cure=help_)
 
 

@@ -16,6 +16,7 @@ from doit.cmd_run import opt_num_process, opt_parallel_type
 from doit.exceptions import InvalidCommand
 from doit.task import Stream
 
+from finnmake.tasks.command import HELP
 from finnmake.tasks.schedule import Control, Dispatcher, SerialRunner, ThreadRunner
 from finnmake.tasks.schedule_jobs import limits_of, processors
 from finnmake.tasks.workspace import workspace
@@ -49,8 +50,6 @@ QUIET = {
     "env_var": "FINNMAKE_QUIET",
     "help": "only failures and the last line",
 }
-
-_HELP = {"name": "help", "long": "help", "type": bool, "default": False, "help": "say this"}
 
 
 def jobs_of(command: str, given: Any) -> int | None:
@@ -145,7 +144,7 @@ class Run(ScheduledRun):
         JOBS,
         THREADS,
         QUIET,
-        _HELP,
+        HELP,
     )
 
     def parse_execute(self, in_args: list[str]) -> Any:

@@ -30,13 +30,7 @@ class Space(SpaceCommand):
 Nothing is built."""
     cmd_options = (
         flag("json", "as JSON, with all values in full"),
-        {
-            "name": "no_model",
-            "long": "no-model",
-            "type": bool,
-            "default": False,
-            "help": "leave the model unread, which takes a few seconds",
-        },
+        flag("no-model", "leave the model unread, which takes a few seconds"),
         HELP,
     )
 
