@@ -6,6 +6,7 @@ import dataclasses
 import re
 from inspect import isfunction
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -148,9 +149,22 @@ def test_the_calls_of_brainsmith_are_shown() -> None:
     assert shown == [f"brainsmith_{function}" for function in BACKENDS["brainsmith"].calls]
 
 
+def examples() -> list[dict[str, Any]]:
+    """What is written in YAML on the page."""
+    found = re.findall(r"^```yaml\n(.*?)^```$", PAGE, flags=re.DOTALL | re.M)
+    return [yaml.safe_load(text) for text in found]
+
+
+def test_the_example_of_open_rtl_can_be_read(empty_project: Project) -> None:
+    (values,) = (example for example in examples() if example.get("backend") == "open_rtl")
+    config = values.pop("design_space")["config"]
+    empty_project.blueprint(keys=values, config=config)
+    shown = empty_project.succeed("list", "--all").output
+    assert "config_001" in shown
+
+
 def test_the_example_of_failures_can_be_read(empty_project: Project) -> None:
-    (example,) = re.findall(r"^```yaml\n(.*?)^```$", PAGE, flags=re.DOTALL | re.M)
-    values = yaml.safe_load(example)
+    (values,) = (example for example in examples() if "mock" in example)
     assert set(values["mock"]) == set(schema.MOCK_KEYS)
     empty_project.blueprint(keys={"backend": "mock", **values}, steps=["step_tidy_up"])
     assert empty_project.run("build").code in (0, 2)

@@ -21,7 +21,6 @@ MODELS = {
     "digits_mlp": REPOSITORY / "models" / "digits_mlp_w2a2.onnx",
     "digits_cnn": REPOSITORY / "models" / "digits_cnn_w4a4.onnx",
     "tfc_2w2a": SHARED / "tfc_2w2a.onnx",
-    "kwsmlp_w3a3": SHARED / "kwsmlp_w3a3.onnx",
     "cnv_2w2a_random": SHARED / "cnv_2w2a_random.onnx",
 }
 

@@ -128,7 +128,7 @@ TOP = {
     "backend": (
         GOOD + "backend: fin\n",
         ":6:10: backend: there is no backend 'fin'",
-        "Did you mean finn? There are finn, brainsmith, mock, legacy_finn, future_brainsmith.",
+        "Did you mean finn? There are finn, brainsmith, mock, open_rtl, legacy_finn, future_brainsmith.",
     ),
     "stage of outputs": (
         GOOD + "output_stage: ESTIMATE\n",

@@ -203,15 +203,18 @@ def test_a_limit_is_met_where_it_can_be(store, own):
 
 
 def test_what_runs_left_behind_goes(store, own):
-    for folder in (store.quarantine, store.locks, store.root / "history"):
-        folder.mkdir(exist_ok=True)
+    for folder in (store.quarantine, store.locks, store.root / "history", store.root / "parts/some"):
+        folder.mkdir(exist_ok=True, parents=True)
         (folder / "x").write_text("x")
+    (store.root / "parts/some/used").write_text("x")
     old = time.time() - 40 * DAY
-    os.utime(store.root / "history/x", (old, old))
+    for name in ("history/x", "parts/some/x"):
+        os.utime(store.root / name, (old, old))
     flow(store, 3, 1, 0).traces[0].write_bytes(b"garbage")
     found = clean(store, own, days=30)
     assert os.listdir(store.locks) == ["store"]
     assert os.listdir(store.root / "history") == []
+    assert os.listdir(store.root / "parts/some") == ["used"]
     assert len(os.listdir(store.quarantine)) == 2, "damaged things are put aside for a while"
     assert len(found.broken) == 1
     clean(store, own, days=0)

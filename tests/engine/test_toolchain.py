@@ -139,11 +139,33 @@ WORDS_AND_NAMES = {
 }
 
 
-@pytest.mark.parametrize("backend", ["finn", "mock", "brainsmith"])
-def test_whatever_a_step_imports_of_finnmake_counts(backend):
+@pytest.mark.parametrize(
+    ("backend", "modules"),
+    [
+        ("finn", ("finn.py",)),
+        ("mock", ("mock.py",)),
+        ("brainsmith", ("brainsmith.py",)),
+        ("open_rtl", ("open_rtl/__init__.py", "open_rtl/steps.py")),
+    ],
+)
+def test_whatever_a_step_imports_of_finnmake_counts(backend, modules):
     own = toolchain._INSIDE_OF.get(f"finnmake.backends.{backend}", ())
-    imported = imports("engine/worker.py", "engine/warm_worker.py", f"backends/{backend}.py")
-    assert imported - WORDS_AND_NAMES - set(toolchain._INSIDE) - set(own) == set()
+    imported = imports("engine/worker.py", "engine/warm_worker.py", *(f"backends/{name}" for name in modules))
+    left = imported - WORDS_AND_NAMES - set(toolchain._INSIDE)
+    assert [name for name in left if not name.startswith(own)] == []
+
+
+def test_every_file_of_a_folder_counts(tmp_path, monkeypatch):
+    package = tmp_path / "finnmake"
+    (package / "engine").mkdir(parents=True)
+    (package / "toys/rtl").mkdir(parents=True)
+    (package / "toys/rtl/core.sv").write_text("module core; endmodule")
+    monkeypatch.setattr(toolchain, "__file__", str(package / "engine/toolchain.py"))
+    monkeypatch.setitem(toolchain._INSIDE_OF, "toys", ("toys/",))
+    before = toolchain._inside(FileDigests(), "toys")
+    assert toolchain._inside(FileDigests(), "toys") == before
+    (package / "toys/rtl/core.sv").write_text("module core(); endmodule")
+    assert toolchain._inside(FileDigests(), "toys") != before
 
 
 def imports(*modules):

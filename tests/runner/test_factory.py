@@ -43,7 +43,9 @@ def test_a_runner_knows_its_backend(tmp_path: Path, name: str, stages: list[Outp
 
 @pytest.mark.parametrize("name", ["", "vivado", "Finn", "finnmake.backends.finn"])
 def test_an_unknown_backend_names_those_that_exist(name: str) -> None:
-    with pytest.raises(FinnmakeError, match="finn, brainsmith, mock, legacy_finn, future_brainsmith"):
+    with pytest.raises(
+        FinnmakeError, match="finn, brainsmith, mock, open_rtl, legacy_finn, future_brainsmith"
+    ):
         create_build_runner_factory(name)
 
 

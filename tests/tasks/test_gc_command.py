@@ -217,7 +217,7 @@ def test_everything_that_is_to_be_said_is_said() -> None:
         "dry_run": True,
         "builds": ["builds/b/config_009"],
         "removed": {"results": 1, "blobs": 2, "folders": 0, "broken": 0}
-        | dict.fromkeys(("locks", "quarantined", "history", "notes"), 0),
+        | dict.fromkeys(("locks", "quarantined", "history", "parts", "notes"), 0),
         "freed_bytes": 2048,
         "kept": {"needed": 2, "recent": 1, "builds": 1, "bytes": 4096},
         "projects": {"here": ["/p"], "gone": ["/old"], "unsure": ["/u (noted on m)"]},

@@ -19,7 +19,7 @@ from tests.projects import Project, Run, contents, damaged_blobs
 
 pytestmark = [pytest.mark.finn, pytest.mark.slow]
 
-KILLS = 8
+KILLS = 4
 
 DAWDLE = """\
 import os

@@ -24,7 +24,7 @@ from tests.tasks.test_many_workspaces import built, differing, left_over
 
 pytestmark = pytest.mark.slow
 
-KILLS = int(os.environ.get("FINNMAKE_TEST_KILLS", "40"))
+KILLS = int(os.environ.get("FINNMAKE_TEST_KILLS", "20"))
 
 #: Lines of this many projects of their own are killed at once.
 LINES = 2

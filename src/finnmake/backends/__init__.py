@@ -56,6 +56,17 @@ BACKENDS: Mapping[str, Backend] = {
             True,
             (OutputStage.ESTIMATES, OutputStage.DATAFLOW_GRAPH, OutputStage.RTL),
         ),
+        Backend(
+            "open_rtl",
+            "finnmake.backends.open_rtl",
+            False,
+            (
+                OutputStage.ESTIMATES,
+                OutputStage.DATAFLOW_GRAPH,
+                OutputStage.RTL,
+                OutputStage.STITCHED_IP,
+            ),
+        ),
     )
 }
 

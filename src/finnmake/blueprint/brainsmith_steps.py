@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from finnmake.blueprint import schema, tables
+from finnmake.blueprint import open_rtl_steps, schema, tables
 from finnmake.blueprint.inherit import Chain
 from finnmake.blueprint.names import NameCatalog, did_you_mean
+from finnmake.blueprint.open_rtl_steps import OPEN_RTL
 from finnmake.errors import BlueprintError
 
 #: The backend's name.
@@ -118,6 +119,8 @@ def registered(name: str) -> str:
 
 def default_steps(backend: str, stage: str) -> tuple[str, ...]:
     """The steps that `default` stands for with a backend; beyond what Brainsmith reaches, its first ones."""
+    if backend == OPEN_RTL:
+        return open_rtl_steps.default_steps(stage)
     if backend != BRAINSMITH:
         return schema.default_steps(stage)
     return tuple(f"{_STEP}{name}" for name in _DEFAULTS.get(stage, _ESTIMATES))

@@ -106,6 +106,7 @@ BACKEND_STAGES = {
     "finn": tuple(stage.value for stage in OutputStage),
     "brainsmith": ("ESTIMATES", "STITCHED_IP", "BITFILE"),
     "mock": ("ESTIMATES", "DATAFLOW_GRAPH", "RTL"),
+    "open_rtl": ("ESTIMATES", "DATAFLOW_GRAPH", "RTL", "STITCHED_IP"),
 }
 
 #: Other names of theirs.

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from finnmake.blueprint import open_rtl_steps
 from finnmake.blueprint.names import split_dotted
 from finnmake.errors import BlueprintError
 
@@ -184,18 +185,22 @@ def kernel_attribute(kernel: str, name: str) -> KernelAttribute | None:
 
 
 class FinnCatalog:
-    """The names that FINN and QONNX define, and any dotted name: a `NameCatalog` without plugins."""
+    """The names that FINN and QONNX define, the steps of open_rtl, and any dotted name: without plugins."""
 
     def find(self, kind: str, name: str) -> str | None:
         """The target `module:attribute` of a name, or `None`. A dotted name is taken as it is."""
         if kind == "step" and name in step_names():
             return f"{STEP_MODULE}:{name}"
+        if kind == "step" and name in open_rtl_steps.PARAMETERS:
+            return f"{open_rtl_steps.MODULE}:{name}"
         module = transform_module(name) if kind == "transform" else None
         return f"{module}:{name}" if module else split_dotted(name)
 
     def names(self, kind: str) -> Iterable[str]:
         """All names of the kind, for suggestions."""
-        return {"step": step_names, "transform": transform_names}.get(kind, tuple)()
+        own = open_rtl_steps.PARAMETERS if kind == "step" else ()
+        return [*{"step": step_names, "transform": transform_names}.get(kind, tuple)(), *own]
 
-    def parameters(self, kind: str, name: str) -> None:
-        """Nobody has read the signatures of FINN and QONNX."""
+    def parameters(self, kind: str, name: str) -> Sequence[str] | None:
+        """Those of the backend open_rtl; nobody has read the signatures of FINN and QONNX."""
+        return open_rtl_steps.PARAMETERS.get(name) if kind == "step" else None

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from finnmake.engine import parts
 from finnmake.engine.folders import WARY, remove_tree
 from finnmake.engine.gc_contents import Blob, Kept, Listings, Told, Trace, read_blobs, read_traces, size_of
 from finnmake.engine.gc_needs import Ends, Needs, taken_of
@@ -27,6 +28,9 @@ _AT_ONCE = 3600.0
 
 #: How sure it is when a project was noted and when it used something, by clocks of several machines.
 _CLOCKS = _DAY
+
+#: What runs have left behind and nobody holds.
+_FOLDERS = ("quarantined", "history", "parts", "notes")
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class Plan:
         projects: whose builds were read.
         traces, broken: traces that go, and files among them that are none.
         blobs, work: SHA-256 and blob, build folder and bytes, that go.
-        left: lock files, notes, history and damaged things put aside that go.
+        left: lock files, notes, history, results of parts of steps and damaged things put aside that go.
         needed, recent: how many traces stay, as builds need them or as they were used lately.
         holds: bytes that stay.
         frees: bytes that the disk gets back.
@@ -219,8 +223,15 @@ def _left(store: Store, projects: Survey, before: float) -> dict[str, list[Path]
         "locks": [path for path in _names(store.locks) if path.name != SHARED],
         "quarantined": [path for path in _names(store.quarantine) if path.lstat().st_ctime < before],
         "history": [path for path in _names(store.root / "history") if path.lstat().st_mtime < before],
+        "parts": [path for path in _files(store.root / parts.FOLDER) if path.lstat().st_mtime < before],
         "notes": list(projects.gone),
     }
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """All files below a folder."""
+    for parent, _, names in os.walk(folder):
+        yield from (Path(parent, name) for name in sorted(names))
 
 
 def _frees(found: Plan) -> int:
@@ -266,7 +277,7 @@ def _acts(store: Store, found: Plan) -> Iterator[tuple[Callable[[Path], None], P
         yield os.unlink, store.blob_path(sha)
     for path in found.left["locks"]:
         yield _remove_unheld, path
-    for path in (*found.left["quarantined"], *found.left["history"], *found.left["notes"]):
+    for path in (path for name in _FOLDERS for path in found.left[name]):
         yield _remove_folder, path
 
 

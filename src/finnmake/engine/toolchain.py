@@ -72,6 +72,7 @@ _INSIDE = (
     "backends/passthrough.py",
     "backends/placeholders.py",
     "blueprint/finn_tables.json",
+    "blueprint/open_rtl_steps.py",
     "blueprint/tables.py",
     "engine/actions.py",
     "engine/blobs.py",
@@ -103,7 +104,8 @@ _INSIDE = (
 )
 
 
-#: Adapter -> the modules of finnmake that run inside its steps alone: FINN's results do not hang on them.
+#: Adapter -> the modules of finnmake that run inside its steps alone: FINN's results do not hang on them. Of
+#: a folder, which ends with `/`, all files count.
 _INSIDE_OF = {
     "finnmake.backends.brainsmith": (
         "backends/brainsmith.py",
@@ -111,6 +113,12 @@ _INSIDE_OF = {
         "backends/qonnx_calls.py",
         "blueprint/brainsmith_fields.py",
         "blueprint/brainsmith_steps.py",
+    ),
+    "finnmake.backends.open_rtl": (
+        "backends/open_rtl/",
+        "plugins/builtin/__init__.py",
+        "plugins/builtin/checks.py",
+        "plugins/builtin/dataset.py",
     ),
     "finnmake.backends.mock": ("backends/mock.py", "backends/mock_figures.py", "backends/onnx_metadata.py"),
 }
@@ -344,7 +352,13 @@ def _inside(digests: FileDigests, adapter: str | None = None) -> str:
     """Digest of the modules that run inside every step, or of those of one adapter."""
     names = _INSIDE if adapter is None else _INSIDE_OF.get(adapter, ())
     package = Path(__file__).resolve().parent.parent
-    return digest_value("finnmake", {name: digests.digest(package / name) for name in names})
+    found = {
+        name: digest_sources(package / name, digests)
+        if name.endswith("/")
+        else digests.digest(package / name)
+        for name in names
+    }
+    return digest_value("finnmake", found)
 
 
 def _digest_source(path: Path, digests: FileDigests) -> str:

@@ -34,6 +34,7 @@ CHECKPOINT = "post_synth_resources_dcp.json"
 POST_SYNTHESIS = "post_synth_resources.json"
 POST_SYNTHESIS_BY_DEVICE = "post_synth_resources_*.json"
 POST_ROUTE = "post_route_timing.rpt"
+YOSYS = "open_rtl_synthesis.json"
 POWER = "power_estimate_summary.json"
 
 #: What analytical models wrote: the rest was simulated, synthesised or measured by a tool.
@@ -104,6 +105,11 @@ def _checkpoint(*terms: tuple[str, float]) -> Reading:
     return Reading(CHECKPOINT, "synthesis of the stitched IP, not placed", found)
 
 
+def _yosys(resource: str) -> Reading:
+    """finnmake's backend open_rtl, see `finnmake.backends.open_rtl.synthesis`."""
+    return _one(YOSYS, "synthesis by Yosys, not placed", "total", resource)
+
+
 def _hls(resource: str, *keys: str) -> tuple[Reading, ...]:
     """HLS reports only HLS layers: RTL layers would count as nothing, so their estimates are added.
 
@@ -166,14 +172,16 @@ RESOURCE_READINGS = {
         *_post_synthesis(("LUT", 1)),
         _out_of_context(("LUT", 1)),
         _checkpoint(("LUT", 1)),
+        _yosys("LUT"),
         *_hls("LUT", "LUT"),
         *_estimate("LUT"),
     ),
-    "FF": (*_post_synthesis(("FF", 1)), _out_of_context(("FF", 1)), _checkpoint(("FF", 1))),
+    "FF": (*_post_synthesis(("FF", 1)), _out_of_context(("FF", 1)), _checkpoint(("FF", 1)), _yosys("FF")),
     "DSP": (
         *_post_synthesis(("DSP", 1)),
         _out_of_context(("DSP", 1)),
         _checkpoint(("DSP", 1)),
+        _yosys("DSP"),
         *_hls("DSP", "DSP", "DSP48E"),  # Vitis HLS writes DSP and leaves FINN's DSP48E at 0
         *_estimate("DSP"),
     ),
@@ -182,6 +190,7 @@ RESOURCE_READINGS = {
         _out_of_context(("BRAM_36K", 2), ("BRAM_18K", 1)),
         _out_of_context(("BRAM", 2)),
         _checkpoint(("BRAM_36K", 2), ("BRAM_18K", 1)),
+        _yosys("BRAM_18K"),
         *_hls("BRAM_18K", "BRAM_18K"),
         *_estimate("BRAM_18K"),
     ),
@@ -189,6 +198,7 @@ RESOURCE_READINGS = {
         *_post_synthesis(("URAM", 1)),
         _out_of_context(("URAM", 1)),
         _checkpoint(("URAM", 1)),
+        _yosys("URAM"),
         *_hls("URAM", "URAM"),
         *_estimate("URAM"),
     ),

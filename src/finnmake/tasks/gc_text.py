@@ -17,6 +17,7 @@ _THINGS = {
     "locks": ("lock file", "lock files"),
     "quarantined": ("damaged file put aside", "damaged files put aside"),
     "history": ("old history", "old histories"),
+    "parts": ("result of a part of a step", "results of parts of steps"),
     "notes": ("note of a project that is gone", "notes of projects that are gone"),
 }
 

@@ -65,10 +65,10 @@ class Names:
         return [*self.plugins.names(kind), *self.finn.names(kind)]
 
     def parameters(self, kind: str, name: str) -> Sequence[str] | None:
-        """What a plugin takes, each as it is written; None where that is not known, as of any other name."""
+        """What a plugin or step takes, each as it is written; None where that is not known."""
         plugin = self.plugins.get(name)
         if plugin is None or plugin.kind != kind:
-            return None
+            return self.finn.parameters(kind, name)
         if plugin not in self._parameters:
             self._parameters[plugin] = parameters_of(plugin)
         return self._parameters[plugin]

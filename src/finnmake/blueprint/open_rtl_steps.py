@@ -1,0 +1,68 @@
+"""The steps of the backend open_rtl: their names, what they take, and the lists that `default` stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+#: The backend's name.
+OPEN_RTL = "open_rtl"
+
+#: Where the worker finds them.
+MODULE = "finnmake.backends.open_rtl.steps"
+
+#: Step -> its parameters, each as it is written in `MODULE`.
+PARAMETERS: Mapping[str, tuple[str, ...]] = {
+    "step_open_rtl_reference": (),
+    "step_open_rtl_partition": (),
+    "step_open_rtl_graph": (),
+    "step_open_rtl_layers": (),
+    "step_open_rtl_fifos": ("depth=32",),
+    "step_open_rtl_stitch": (),
+    "step_open_rtl_size_fifos": (),
+    "step_open_rtl_simulate": ("data=None", "inferences=100", "stall=0.3"),
+    "step_open_rtl_synthesize": (),
+    "step_open_rtl_package": (),
+    "step_open_rtl_report": (),
+}
+
+#: FINN's steps from a model to hardware layers without folding; the first of ours keeps the model.
+_LAYERS = (
+    "step_open_rtl_reference",
+    "step_qonnx_to_finn",
+    "step_tidy_up",
+    "step_streamline",
+    "step_convert_to_hw",
+    "step_minimize_bit_width_initial",
+    "step_open_rtl_partition",
+    "step_specialize_layers",
+    "step_target_fps_parallelization",
+    "step_apply_folding_config",
+    "step_minimize_bit_width",
+    "step_transpose_decomposition",
+)
+_GRAPH = (*_LAYERS, "step_open_rtl_graph")
+_STITCHED = (*_GRAPH, "step_open_rtl_layers", "step_open_rtl_fifos", "step_open_rtl_stitch")
+_SIZED = (*_STITCHED, "step_open_rtl_size_fifos")
+_SIMULATE = "step_open_rtl_simulate"
+
+#: Estimates depend on the clock, on which nothing before them does but the folding: they come last.
+_ESTIMATES = ("step_generate_estimate_reports",)
+
+_DEFAULTS = {
+    "ESTIMATES": (*_LAYERS, *_ESTIMATES),
+    "DATAFLOW_GRAPH": (*_GRAPH, *_ESTIMATES),
+    "RTL": (*_STITCHED, _SIMULATE, *_ESTIMATES, "step_open_rtl_report"),
+    "STITCHED_IP": (
+        *_SIZED,
+        _SIMULATE,
+        "step_open_rtl_synthesize",
+        "step_open_rtl_package",
+        *_ESTIMATES,
+        "step_open_rtl_report",
+    ),
+}
+
+
+def default_steps(stage: str) -> tuple[str, ...]:
+    """The steps that `default` stands for; beyond what the backend reaches, those of its last stage."""
+    return _DEFAULTS.get(stage, _DEFAULTS["STITCHED_IP"])
