@@ -94,8 +94,10 @@ def test_the_program_is_the_same_wherever_it_is_made_and_names_no_folder(
 
 
 @pytest.mark.slow
-def test_waves_are_valid_fst_without_packages_of_the_machine(folder: Path, tmp_path: Path) -> None:
-    binary = _built(folder, "waves", waves=True)
+def test_waves_are_valid_fst_without_packages_of_the_machine(
+    folder: Path, tmp_path: Path, runtime: Parts
+) -> None:
+    binary = _built(folder, "waves", waves=True, runtime=runtime)
     subprocess.run([binary], cwd=tmp_path, check=True)
     # Yosys reads the file by GTKWave's library, and compares it with its own simulation of the same RTL.
     script = (
