@@ -95,6 +95,19 @@ def test_the_rest_is_told_where_something_is_broken(
         assert f" {check} " in run.output
 
 
+@pytest.mark.parametrize(("backend", "state"), [("finn", OK), ("open_rtl", PROBLEM)])
+def test_open_tools_that_are_missing_matter_where_they_are_needed(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str, state: str
+) -> None:
+    project.blueprint(keys={"backend": backend})
+    (there,) = doctor_tools.check_open_rtl(project.root)
+    assert there.state == OK and "verilator 5." in there.found
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (missing,) = doctor_tools.check_open_rtl(project.root)
+    assert missing.state == state and "there is no g++ on PATH" in missing.found
+    assert ("apt install g++" in missing.cure) == (state == PROBLEM)
+
+
 def test_it_works_without_any_package(project: Project) -> None:
     """With another Python, in which not even doit is installed."""
     done = subprocess.run(

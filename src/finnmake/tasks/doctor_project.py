@@ -54,6 +54,16 @@ def check_blueprint(root: Path) -> Iterator[Finding]:
     yield Finding("blueprint", OK, f"{space.name}: {space.size:,} combinations of {space.model_path}{mark}")
 
 
+def backend_of(root: Path) -> str:
+    """The backend of that blueprint; empty where it cannot be read."""
+    from finnmake.tasks.workspace import Workspace
+
+    try:
+        return Workspace(root).space.backend
+    except FinnmakeError:
+        return ""
+
+
 def check_plugins(root: Path) -> Iterator[Finding]:
     """The project's plugins, and those of installed packages."""
     from finnmake.plugins.catalog import PluginCatalog

@@ -30,6 +30,7 @@ CHECKS = (
     Check("packages", doctor_python.check_edited),
     Check("container", doctor_tools.check_container),
     Check("Vivado", doctor_tools.check_vivado, doctor_tools.vivado_takes),
+    Check("open RTL", doctor_tools.check_open_rtl),
     Check("FINN", doctor_python.check_finn, doctor_python.finn_takes),
 )
 

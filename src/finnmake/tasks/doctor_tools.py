@@ -1,4 +1,4 @@
-"""Checks of what stands beside Python: the container engine and its image, Vivado and its licence."""
+"""Checks of what stands beside Python: containers, Vivado and its licence, open tools for RTL."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from finnmake.errors import ContainerError, FinnmakeError, WorkspaceError
+from finnmake.blueprint.open_rtl_steps import OPEN_RTL
+from finnmake.errors import ContainerError, FinnmakeError, ToolError, WorkspaceError
 from finnmake.settings import NO_LICENCE, VIVADO_VERSIONS, Settings, ToolchainSettings, VivadoSettings
 from finnmake.tasks.doctor_check import OK, PROBLEM, WARNING, Finding, from_error
-from finnmake.tasks.doctor_project import settings_of
+from finnmake.tasks.doctor_project import backend_of, settings_of
 
 #: For a licence server to answer (seconds), and the port that it has unless one is named.
 _PATIENCE = 3.0
@@ -89,6 +90,22 @@ def check_vivado(root: Path) -> Iterator[Finding]:
             yield from _installation(given, f", by {name}", WARNING)
         else:
             yield Finding("Vivado", OK, f"{name}={place}; [tool.finnmake.toolchain] would pin a release")
+
+
+def check_open_rtl(root: Path) -> Iterator[Finding]:
+    """What the backend open_rtl simulates and synthesises with; a note where nothing asks for it."""
+    from finnmake.backends.open_rtl import tools
+    from finnmake.backends.open_rtl.yosys import run as yosys
+
+    try:
+        said = {**tools.check(), "yosys": yosys.version()}
+    except ToolError as error:
+        if backend_of(root) == OPEN_RTL:
+            yield from_error("open RTL", error, PROBLEM)
+        else:
+            yield Finding("open RTL", OK, f"only the backend {OPEN_RTL} would need it: {error.message}")
+        return
+    yield Finding("open RTL", OK, ", ".join(f"{name} {version}" for name, version in said.items()))
 
 
 def _named() -> dict[str, str]:
