@@ -18,6 +18,7 @@ CATEGORIES = {
     "kernel": "an operator has no hardware layer",
     "synthesis": "synthesis failed",
     "timing": "timing or simulation did not converge",
+    "verification": "the hardware does not give what the model gives",
     "resource": "folding or bit widths do not fit",
     "memory": "memory or disk ran out",
     "environment": "a tool or variable is missing",

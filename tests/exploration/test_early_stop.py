@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from finnmake.blueprint.expressions import Expression
 from finnmake.exploration.early_stop import broken_limits, rule_out, unknown_objectives, unknown_to_estimates
 from finnmake.records import BuildMetrics
+from tests.exploration.spaces import steps
 
 OBJECTIVES = (("throughput", "max"), ("lut_utilization", "min"))
 
@@ -70,7 +71,9 @@ def space(backend: str = "finn", stage: str = "ESTIMATES", **slots: tuple[Any, .
         objectives=(("accuracy", "max"), ("total_power", "min")),
         limits=limits("accuracy >= 0.9"),
         backend=backend,
-        hw_compiler_space=SimpleNamespace(transforms={"post_proc": slots.get("post_proc", ())}),
+        hw_compiler_space=SimpleNamespace(
+            transforms={"post_proc": slots.get("post_proc", ())}, slots=steps(slots.get("steps", ((),)))
+        ),
     )
 
 
@@ -89,6 +92,16 @@ def test_accuracy_is_known_where_an_analysis_measures_it(option: tuple[Any, ...]
     assert unknown_to_estimates(space(post_proc=(("roofline",), ((), option)))) == [POWER]
     assert len(unknown_to_estimates(space("mock", post_proc=((option,),)))) == 2, "it runs no analysis"
     assert len(unknown_to_estimates(space(post_proc=((("roofline",),),)))) == 2
+
+
+def test_accuracy_is_known_where_hardware_is_simulated_on_a_data_set() -> None:
+    random: dict[str, Any] = {"step": "step_open_rtl_simulate", "parameters": {"inferences": 9}}
+    data = {"step": "step_open_rtl_simulate", "parameters": {"data": "x.npz"}}
+    told = unknown_to_estimates(space("open_rtl", "RTL", steps=(("step_tidy_up", random), (data,))))
+    assert told == ["the objective total_power has no value at output_stage RTL"]
+    assert len(unknown_to_estimates(space("open_rtl", "RTL", steps=((random,),)))) == 2
+    assert len(unknown_to_estimates(space("open_rtl", "ESTIMATES", steps=((data,),)))) == 2
+    assert len(unknown_to_estimates(space("finn", "RTL", steps=((data,),)))) == 2
 
 
 def test_nothing_is_ruled_out_of_nothing() -> None:

@@ -267,6 +267,60 @@ def test_metrics_survive_a_round_trip_through_json(estimates):
     assert BuildMetrics.from_dict(json.loads(json.dumps(metrics.to_dict(), allow_nan=False))) == metrics
 
 
+# the simulated hardware of open_rtl
+
+
+def simulation(folder: Path, **changes: object) -> None:
+    content = {"inferences": 450, "accuracy": 0.9822, "simulation": {"cycles": 1000}, **changes}
+    write(folder, open_rtl_simulation=content)
+
+
+@pytest.mark.parametrize("accuracy", [0, 0.9822, 1])
+def test_accuracy_of_the_simulated_hardware_is_read_with_its_source(estimates, accuracy):
+    simulation(estimates, accuracy=accuracy)
+    metrics, warnings = read(estimates)
+    assert warnings == []
+    assert metrics.accuracy == accuracy
+    source = "report/open_rtl_simulation.json (top-1 of the simulated hardware)"
+    assert metrics.sources["accuracy"] == source
+    assert metrics.raw_metrics["simulated_inferences"] == 450
+
+
+def test_simulation_on_random_inputs_gives_no_accuracy_and_no_warning(estimates):
+    simulation(estimates, accuracy=None)
+    metrics, warnings = read(estimates)
+    assert warnings == []
+    assert metrics.accuracy is None
+    assert "accuracy" not in metrics.sources
+
+
+@pytest.mark.parametrize("accuracy", [98.2, -0.5, "0.9", True, [0.9, 0.8]])
+def test_accuracy_of_the_hardware_that_cannot_be_is_told(estimates, accuracy):
+    simulation(estimates, accuracy=accuracy)
+    metrics, (warning,) = read(estimates)
+    assert warning.startswith("metrics: report/open_rtl_simulation.json has no ")
+    assert "accuracy" in warning
+    assert metrics.accuracy is None
+
+
+def test_truncated_simulation_report_is_told(estimates):
+    write(estimates, open_rtl_simulation='{"accuracy": 0.9')
+    metrics, (warning,) = read(estimates)
+    assert warning.startswith("metrics: report/open_rtl_simulation.json is not valid JSON")
+    assert metrics.accuracy is None
+
+
+def test_analysis_of_the_accuracy_takes_the_place_of_the_hardware_s(estimates):
+    simulation(estimates)
+    metrics, _ = read(estimates)
+    assert add_accuracy(metrics, estimates) == []
+    assert metrics.accuracy == 0.9822, "no such analysis ran"
+    (estimates / "accuracy_validation.json").write_text(json.dumps({"accuracy": 0.97}))
+    assert add_accuracy(metrics, estimates) == []
+    assert metrics.accuracy == 0.97
+    assert metrics.sources["accuracy"].endswith("accuracy_validation.json (top-1)")
+
+
 # what analyses add
 
 

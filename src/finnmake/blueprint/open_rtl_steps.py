@@ -43,7 +43,9 @@ _LAYERS = (
 _GRAPH = (*_LAYERS, "step_open_rtl_graph")
 _STITCHED = (*_GRAPH, "step_open_rtl_layers", "step_open_rtl_fifos", "step_open_rtl_stitch")
 _SIZED = (*_STITCHED, "step_open_rtl_size_fifos")
-_SIMULATE = "step_open_rtl_simulate"
+
+#: The step that measures on a data set, where it is given one.
+SIMULATE = "step_open_rtl_simulate"
 
 #: Estimates depend on the clock, on which nothing before them does but the folding: they come last.
 _ESTIMATES = ("step_generate_estimate_reports",)
@@ -51,10 +53,10 @@ _ESTIMATES = ("step_generate_estimate_reports",)
 _DEFAULTS = {
     "ESTIMATES": (*_LAYERS, *_ESTIMATES),
     "DATAFLOW_GRAPH": (*_GRAPH, *_ESTIMATES),
-    "RTL": (*_STITCHED, _SIMULATE, *_ESTIMATES, "step_open_rtl_report"),
+    "RTL": (*_STITCHED, SIMULATE, *_ESTIMATES, "step_open_rtl_report"),
     "STITCHED_IP": (
         *_SIZED,
-        _SIMULATE,
+        SIMULATE,
         "step_open_rtl_synthesize",
         "step_open_rtl_package",
         *_ESTIMATES,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from finnmake.blueprint.expressions import Expression
-from finnmake.blueprint.slots import entry_name
+from finnmake.blueprint.open_rtl_steps import OPEN_RTL, SIMULATE
+from finnmake.blueprint.slots import STEP, entry_name
 from finnmake.blueprint.space import DesignSpace
 from finnmake.exploration.judging import unknown_metrics, verdict
 from finnmake.exploration.ranking import dominates, metric_value, pareto_set
@@ -56,10 +57,24 @@ def unknown_to_estimates(space: DesignSpace) -> list[str]:
 
 
 def _is_measured(metric: str, space: DesignSpace) -> bool:
-    """Whether an analysis of some configuration gives the metric; the backend `mock` runs none."""
+    """Whether an analysis or simulation of some configuration gives the metric; `mock` runs none."""
     places = space.hw_compiler_space.transforms.get("post_proc", ())
     names = {entry_name(entry) for options in places for option in options for entry in option}
-    return space.backend != "mock" and _MEASURED.get(metric) in names
+    analysed = space.backend != "mock" and _MEASURED.get(metric) in names
+    return analysed or (metric == "accuracy" and _simulates_data(space))
+
+
+def _simulates_data(space: DesignSpace) -> bool:
+    """Whether some configuration simulates its hardware on a data set, which gives the accuracy."""
+    if space.backend != OPEN_RTL or space.global_config["output_stage"] != OutputStage.RTL.value:
+        return False
+    steps = [slot for slot in space.hw_compiler_space.slots if slot.kind == STEP]
+    entries = (entry for slot in steps for option in slot.options for entry in option)
+    return any(
+        isinstance(entry, Mapping) and (entry.get("parameters") or {}).get("data")
+        for entry in entries
+        if entry_name(entry) == SIMULATE
+    )
 
 
 def unknown_objectives(

@@ -18,6 +18,8 @@ _ORIGINS = {
     "model_load": "Also told before FINN is loaded, where the file is no whole ONNX model.",
     "preprocessing": "What a `pre_proc` transform raises, unless a message below another category is known.",
     "transform": "Also what a transform in another stage raises with a message that is not known.",
+    "verification": "The backend `open_rtl` compares the simulated hardware with the model as it came; the "
+    "message names the first layer that differs.",
     "memory": "Also a worker that was killed, as the kernel does where memory ran out.",
     "config": "Also all that finnmake finds in blueprints, folding files and plugins; it says file and line.",
     "postprocessing": "What a `post_proc` analysis raises is a warning: the build has succeeded. Its log is "

@@ -14,6 +14,7 @@ from typing import Any
 from finnmake.records import BuildMetrics
 from finnmake.report.analyses import FOLDER, analyses
 from finnmake.report.choices import as_mapping, choices, part_of, position_of
+from finnmake.report.hardware import hardware
 from finnmake.report.tables import table, text
 from finnmake.runner.metrics import add_accuracy
 from finnmake.runner.preprocessing import passed_over
@@ -143,6 +144,7 @@ def page(folder: Path) -> dict[str, Any]:
         "bars": _bars(build.metrics),
         "layers": layers,
         "layer_totals": layer_totals,
+        "hardware": hardware(build),
         "work": _work(build.report(COUNTS)),
         "configuration": table(choices(build.config)),
         "analyses": analyses(build),

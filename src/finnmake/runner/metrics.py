@@ -14,6 +14,7 @@ from finnmake.runner.anomalies import Evidence, Figure, anomalies
 from finnmake.runner.devices import DeviceTotals, known_parts_hint, totals
 from finnmake.runner.report_shapes import (
     ESTIMATED_RESOURCES,
+    HARDWARE_ACCURACY,
     METRIC_READINGS,
     RAW_FIGURES,
     RESOURCE_READINGS,
@@ -60,6 +61,7 @@ def collect(
         best = next((each for each in figures[name] if each.value > 0), None)
         if best is not None:
             _set(metrics, name, best.value, best.source)
+    _hardware_accuracy(metrics, reports)
     metrics.raw_metrics = _raw_figures(reports)
     device = _device(reports, fpga_part)
     _utilization(metrics, reports, device, figures)
@@ -67,8 +69,23 @@ def collect(
     return metrics, [*reports.warnings(), *odd]
 
 
+def _hardware_accuracy(metrics: BuildMetrics, reports: Reports) -> None:
+    """Set the accuracy that was measured on simulated hardware, where it was."""
+    file, key, kind = HARDWARE_ACCURACY
+    found = next(iter(reports.numbers(file, (key,))), None)
+    if found is None:
+        return
+    if found > 1:
+        reports.fault(file, "has no accuracy from 0 to 1")
+        return
+    _set(metrics, "accuracy", found, reports.source(file, kind))
+
+
 def add_accuracy(metrics: BuildMetrics, analyses: Path) -> list[str]:
     """Set the accuracy that the analysis `accuracy_validation` measured, where it ran.
+
+    It takes the place of one that was measured on simulated hardware: the analysis was asked for by itself,
+    on images of its own.
 
     Args:
         metrics: to be added to.

@@ -6,6 +6,7 @@ that writes them: `finn/builder/build_dataflow_steps.py` (all of `report/`), `fi
 `finn/transformation/fpgadataflow/simulation_connected.py` (RTL simulation),
 `finn/analysis/fpgadataflow/{post_synth_res,hls_synth_res_estimation,empirical_qor_estimation}.py` and
 `finn/transformation/fpgadataflow/vivado_power_estimation.py`.
+Those of finnmake's own backend, `open_rtl_….json`, are written by `finnmake.backends.open_rtl.steps`.
 
 Not read: `estimate_power_empirical.json` (finn-plus; dynamic power only, a layer without a fitted model
 counts as 0), `time_per_step.json` (whole seconds), and what drivers measure on a board, which no build
@@ -35,6 +36,7 @@ POST_SYNTHESIS = "post_synth_resources.json"
 POST_SYNTHESIS_BY_DEVICE = "post_synth_resources_*.json"
 POST_ROUTE = "post_route_timing.rpt"
 YOSYS = "open_rtl_synthesis.json"
+OPEN_RTL_SIMULATION = "open_rtl_simulation.json"
 POWER = "power_estimate_summary.json"
 
 #: What analytical models wrote: the rest was simulated, synthesised or measured by a tool.
@@ -204,6 +206,10 @@ RESOURCE_READINGS = {
     ),
 }
 
+#: Where the accuracy of the simulated hardware is: report, key, what it is. One of 0 counts, and where
+#: classes are not known it is null. Written by `finnmake.backends.open_rtl.steps`.
+HARDWARE_ACCURACY = (OPEN_RTL_SIMULATION, "accuracy", "top-1 of the simulated hardware")
+
 #: What `raw_metrics` keeps as it stands: name -> places, best first: (file, key or None for all of it).
 RAW_FIGURES = {
     "max_cycles": ((PERFORMANCE, "max_cycles"),),
@@ -212,6 +218,7 @@ RAW_FIGURES = {
     "layer_cycles": ((LAYER_CYCLES, None),),
     "op_and_param_counts": ((COUNTS, "total"),),
     "fifo_size_kib": ((FIFOS, "total_fifo_size_kiB"),),
+    "simulated_inferences": ((OPEN_RTL_SIMULATION, "inferences"),),
     "wns_ns": ((POST_ROUTE, "WNS"), (OUT_OF_CONTEXT, "WNS")),
     "power_static_w": ((POWER, "power_sim_static"), (POWER, "power_12.5_0.5_static")),
     "power_dynamic_w": ((POWER, "power_sim_dynamic"), (POWER, "power_12.5_0.5_dynamic")),

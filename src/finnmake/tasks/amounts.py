@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 _UNITS = ("KiB", "MiB", "GiB", "TiB")
+
+#: Seconds without a word, and how much later each further one comes than the last.
+_PATIENCE = 2.0
+_LONGER = 1.5
 
 
 def size_text(size: float) -> str:
@@ -29,12 +36,36 @@ class Patience:
     def __init__(self, command: str) -> None:
         self._command = command
         self._started = time.monotonic()
-        self._next = 2.0
+        self._next = _PATIENCE
 
     def told(self, what: str, done: int) -> None:
         """So many of something are done."""
         taken = time.monotonic() - self._started
         if taken >= self._next:
-            self._next = 1.5 * taken
+            self._next = _LONGER * taken
             sys.stderr.write(f"{self._command}: {what}, {done:,} so far, {taken:.0f} s\n")
             sys.stderr.flush()
+
+
+@contextmanager
+def long(command: str, what: str) -> Iterator[None]:
+    """Says likewise that something goes on, of which nothing is heard until it ends."""
+    ended = threading.Event()
+    started = time.monotonic()
+
+    def say() -> None:
+        pause = _PATIENCE
+        while not ended.wait(pause):
+            taken = time.monotonic() - started
+            pause = _LONGER * taken - taken
+            with suppress(OSError, ValueError):  # standard error may be gone
+                sys.stderr.write(f"{command}: {what}, {taken:.0f} s so far\n")
+                sys.stderr.flush()
+
+    thread = threading.Thread(target=say, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()

@@ -34,6 +34,7 @@ from finnmake.backends.open_rtl import design as designs
 from finnmake.backends.open_rtl.design import Design
 from finnmake.backends.open_rtl.graph import Split
 from finnmake.engine.parts import Parts
+from finnmake.hashing import digest_file, digest_value
 
 if TYPE_CHECKING:
     from finn.builder.build_dataflow_config import DataflowBuildConfig
@@ -142,7 +143,8 @@ def step_open_rtl_simulate(
         inferences: how many inputs, at most.
         stall: share of cycles in which each end pauses at random, in the second run.
 
-    Raises StepError for a wrong output, which names the first layer that differs, and for a deadlock.
+    Raises StepError for a wrong output, which names the first layer that differs and the file of a waveform,
+    and for a deadlock.
     """
     place = _folder(cfg)
     original = graph.load(place / REFERENCE)
@@ -156,9 +158,10 @@ def step_open_rtl_simulate(
             _program(design, place / RTL, scratch / "simulation"),
             lambda: _program(design, place / RTL, scratch / "waves", waves=True),
         )
-        plain = verify.verify(case, inputs)
+        waves = _waves(place)
+        plain = verify.verify(case, inputs, waves=waves)
         pauses = simulate.Run(stall_in=stall, stall_out=stall, seed=1)
-        stalled = verify.verify(case, inputs, pauses)
+        stalled = verify.verify(case, inputs, pauses, waves)
     report = {
         "inputs": data or "random",
         "inferences": plain.inferences,
@@ -231,6 +234,16 @@ def _kept(name: str) -> Parts | None:
     """Where the store keeps results of parts of steps; None outside the engine."""
     root = os.environ.get(PARTS_FOLDER)
     return None if root is None else Parts(Path(root, name))
+
+
+def _waves(place: Path) -> Path | None:
+    """A file of the store for the waveform of a wrong result: nothing else of a step that fails is kept."""
+    kept = _kept("waves")
+    if kept is None:
+        return None
+    kept.folder.mkdir(parents=True, exist_ok=True)
+    sources = sorted((place / RTL).iterdir())
+    return kept.folder / f"{digest_value('waves', [digest_file(each) for each in sources])[:16]}.fst"
 
 
 def _read_report(cfg: DataflowBuildConfig, name: str) -> dict[str, Any]:

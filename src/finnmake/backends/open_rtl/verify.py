@@ -203,7 +203,7 @@ def _wrong(
         return StepError(
             STEP,
             f"{count}; all layers compute what their graph does, so the graph is what differs",
-            category="transform",
+            category="verification",
             cure="Look for the step that changed it: FINN's verify_steps compares after each.",
         )
     return _blamed(program, fed, asked, f"{count}; the first layer that differs: {found}", found, waves)
@@ -237,8 +237,8 @@ def _blamed(
     cure = "Report it with the model and its folding."
     if waves is not None and found.cycle is not None:
         simulate.run(program, fed, _drawn(asked, waves, found.cycle))
-        cure += f" Waveform: {waves.name}, cycle {found.cycle}."
-    return StepError(STEP, message, category="kernel", cure=cure, node=found.layer)
+        cure += f" Waveform: {waves}, cycle {found.cycle}."
+    return StepError(STEP, message, category="verification", cure=cure, node=found.layer)
 
 
 def _drawn(asked: Run, waves: Path | None, cycle: int) -> Run:

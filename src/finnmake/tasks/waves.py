@@ -1,0 +1,199 @@
+"""`doit waves config_001`: simulates a design that the backend open_rtl built, and writes its waveform."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from finnmake.blueprint.open_rtl_steps import OPEN_RTL
+from finnmake.engine import parts
+from finnmake.engine.parts import Parts
+from finnmake.engine.store import default_root
+from finnmake.errors import Location, StepError, WorkspaceError, from_os_error
+from finnmake.tasks.amounts import counted, long, size_text
+from finnmake.tasks.command import DONE, FAILED, HELP, SpaceCommand, refuse, text_option
+from finnmake.tasks.waves_design import take
+from finnmake.tasks.workspace import Workspace, workspace
+
+if TYPE_CHECKING:
+    from finnmake.backends.open_rtl.design import Design
+    from finnmake.backends.open_rtl.measured import Measured
+
+#: The ending of a file of the kind that is written.
+_ENDING = ".fst"
+
+#: Different random inputs; of more inferences, they come over and over.
+_INPUTS = 100
+
+#: `FIRST:LAST`, of which either may be left out.
+_CYCLES = re.compile(r"([0-9]{0,18}):([0-9]{0,18})")
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is to be written: from one cycle to another (None: to the end) of so many inferences."""
+
+    first: int
+    last: int | None
+    inferences: int
+
+
+class Waves(SpaceCommand):
+    """The command."""
+
+    name = "waves"
+    doc_purpose = "simulate a design that the backend open_rtl built, and write its waveform"
+    doc_usage = "CONFIGURATION [--cycles FIRST:LAST] [-o FILE] [--inferences N] [blueprint=NAME]"
+    doc_description = """CONFIGURATION is config_001 or build:config_001. Its design is simulated as it was
+built, up to date or not, on this machine and with random inputs, the same every time.
+
+The file is FST, which GTKWave and Surfer show. Cycle 0 is the first one after reset; cycle N begins at
+time 2 N. Nothing in the project or the store's results changes.
+
+Exit code 1: the design deadlocks, a tool is missing or fails. 3: there is no such design."""
+    cmd_options = (
+        text_option(
+            "cycles",
+            "FIRST:LAST",
+            "write these cycles alone, and end after the last; either may be left out",
+            default=":",
+        ),
+        text_option(
+            "output",
+            "FILE",
+            f"the waveform [default: BLUEPRINT-CONFIGURATION{_ENDING} in this folder]",
+            short="o",
+        ),
+        text_option("inferences", "N", "simulate N inferences, one after another", default="3"),
+        HELP,
+    )
+
+    def parse_execute(self, in_args: list[str]) -> int:
+        """Parse the arguments, the configuration before or after the options, and run."""
+        names = list(takewhile(lambda each: not each.startswith("-"), in_args))
+        return super().parse_execute([*in_args[len(names) :], *names])
+
+    def execute(self, opt_values: Mapping[str, Any], pos_args: Sequence[str]) -> int:
+        """Run the command; gives the exit code."""
+        self._name, *others = pos_args or [""]
+        return super().execute(opt_values, others)
+
+    def show(self, options: Mapping[str, Any]) -> int:
+        """Simulate, write the file and say what is in it. Raises FinnmakeError."""
+        asked = self._asked(options)
+        if not self._name:
+            raise self._wrong("it needs the name of a configuration, as config_001")
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # programs are ended, and no file stays
+        ws = workspace()
+        _check_backend(ws)
+        ws.asked = (self._name.removeprefix("build:"),)
+        config = ws.configs[0]
+        target = Path(options["output"] or f"{config.design_space_id}-{config.id}{_ENDING}").absolute()
+        _check_target(target)
+        try:
+            with TemporaryDirectory(prefix="waves") as place:
+                scratch = Path(place)
+                design = take(ws.root / config.output_dir, config, scratch / "rtl")
+                measured = _simulated(design, scratch, asked, config.id)
+                _check_reached(measured, asked)
+                _put(scratch / f"waves{_ENDING}", target)
+        except StepError as error:
+            refuse(error)
+            return FAILED
+        except OSError as error:
+            raise from_os_error(error) from error
+        return _told(measured, asked, target)
+
+    def _asked(self, options: Mapping[str, Any]) -> _Asked:
+        """What the options ask for. Raises WorkspaceError."""
+        cycles, count = options["cycles"], options["inferences"]
+        found = _CYCLES.fullmatch(cycles)
+        first = int(found[1] or 0) if found else 0
+        last = int(found[2]) if found and found[2] else None
+        if found is None or (last is not None and last < first):
+            raise self._wrong(f"option --cycles takes FIRST:LAST, as 100:2000, not {cycles!r}")
+        if re.fullmatch(r"[0-9]{1,9}", count) is None or int(count) == 0:
+            raise self._wrong(f"option --inferences takes a whole number from 1 on, not {count!r}")
+        return _Asked(first, last, int(count))
+
+
+def _check_backend(ws: Workspace) -> None:
+    if ws.backend.name != OPEN_RTL:
+        raise WorkspaceError(
+            f"waveforms are of designs of the backend {OPEN_RTL}, and this blueprint's is {ws.space.backend}",
+            where=Location(path=ws.space.path, key="backend"),
+            cure=f"Build it with backend: {OPEN_RTL}, or name another blueprint: blueprint=NAME",
+        )
+
+
+def _check_target(target: Path) -> None:
+    """Raise WorkspaceError for a file that could not be made, before any work."""
+    if target.is_dir() or target.suffix != _ENDING:
+        what = "this is a folder" if target.is_dir() else f"a waveform's name ends in {_ENDING}"
+    elif not target.parent.is_dir():
+        what = f"there is no folder {target.parent}"
+    else:
+        return
+    raise WorkspaceError(what, where=Location(path=target), cure="Give the name of a file with -o.")
+
+
+def _simulated(design: Design, scratch: Path, asked: _Asked, name: str) -> Measured:
+    """Simulate the design in `rtl`, and write the waveform beside it. Raises ToolError, StepError."""
+    from finnmake.backends.open_rtl import simulate, stimuli, tools  # these take NumPy
+
+    tools.check()
+    store = default_root()
+    kept = Parts(store / parts.FOLDER / OPEN_RTL / "runtime") if store.is_dir() else None
+    with long("waves", f"compiling the simulation of {name}"):
+        program = simulate.build(
+            design, scratch / "rtl", scratch / "program", observe=True, waves=True, runtime=kept
+        )
+    count = min(asked.inferences, _INPUTS)
+    inputs = {port.tensor: stimuli.random_values(port, count, seed=0) for port in design.inputs}
+    window = simulate.Window(scratch / f"waves{_ENDING}", asked.first)
+    run = simulate.Run(inferences=asked.inferences, waves=window)
+    if asked.last is not None:
+        window = simulate.Window(window.file, asked.first, asked.last)
+        run = simulate.Run(inferences=asked.inferences, waves=window, limit=asked.last + 1)
+    with long("waves", f"simulating {counted(asked.inferences, 'inference')} of {name}"):
+        return simulate.run(program, inputs, run)[0]
+
+
+def _check_reached(measured: Measured, asked: _Asked) -> None:
+    if measured.cycles <= asked.first:
+        raise WorkspaceError(
+            f"the simulation ends after {measured.cycles:,} cycles, before cycle {asked.first:,}",
+            cure="Name earlier cycles, or simulate more inferences: --inferences N",
+        )
+
+
+def _put(made: Path, target: Path) -> None:
+    """The file appears whole, in place of one that was there."""
+    beside = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        shutil.copyfile(made, beside)
+        os.replace(beside, target)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _told(measured: Measured, asked: _Asked, target: Path) -> int:
+    """Say what was written; gives the exit code."""
+    shown = os.path.relpath(target) if target.is_relative_to(Path.cwd()) else str(target)
+    print(
+        f"{shown}: cycles {asked.first:,} to {measured.cycles - 1:,}, "
+        f"{len(measured.finish)} of {counted(asked.inferences, 'inference')} to the end, "
+        f"{size_text(target.stat().st_size)}"
+    )
+    if measured.deadlock is None:
+        return DONE
+    refuse(WorkspaceError(measured.deadlock.message, cure="The end of the waveform shows it."))
+    return FAILED
