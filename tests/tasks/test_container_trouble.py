@@ -102,6 +102,7 @@ def test_socket_without_permission(
             return plain(["setpriv", "--bounding-set=-all", "--inh-caps=-all", *command], **options)
 
         monkeypatch.setattr("tests.projects.subprocess.Popen", confined)
+        contained.forks = False
     refused(contained, "no permission to use the engine's socket", str(between.path))
     between.path.chmod(0o600)
     up_to_date(contained)
