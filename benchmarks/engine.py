@@ -24,7 +24,9 @@ WORDS = """
 - 1,000 configurations on real FINN, from an empty store, are explored once. The peer, FINN's builder in a
   fresh process for each, is run for every 50th configuration: **its total is extrapolated** from these 20.
 - Edits: in the digits MLP's flow, a step of the project's own stands at one place after another, and is
-  edited so that what it leaves changes. The worker is warm; the peer is FINN's builder in a fresh process.
+  edited so that what it leaves changes. The worker is warm; the peer is FINN's builder in a fresh process."""
+
+SCALE_WORDS = """
 - Throughput is of the mock backend, whose steps do next to nothing: what is measured is finnmake. An action
   is a step of one configuration."""
 
@@ -172,7 +174,7 @@ def _simulated(folder: Path, count: int) -> tuple[Path, Callable[..., Cost]]:
 
 def _actions(folder: Path, count: int) -> list[Row]:
     project, ours = _simulated(folder, count)
-    chain = len(json.loads(_config(project, ours))["build_steps"])
+    chain = len(json.loads(_config(project, ours, count))["build_steps"])
     rows = []
     for what in ("from an empty store", "all from the store"):
         wall = ours("-n", "2", "build").wall
@@ -190,9 +192,10 @@ def _actions(folder: Path, count: int) -> list[Row]:
     return rows
 
 
-def _config(project: Path, ours: Callable[..., Cost]) -> str:
-    ours("build:config_001")
-    text = (project / "builds/many/config_001/config.json").read_text()
+def _config(project: Path, ours: Callable[..., Cost], count: int) -> str:
+    first = f"config_{1:0{len(str(count))}}"
+    ours(f"build:{first}")
+    text = (project / f"builds/many/{first}/config.json").read_text()
     subprocess.run(["rm", "-rf", project / "builds", project.parent / "store"], check=True)
     return text
 
@@ -215,5 +218,6 @@ BENCHMARKS: dict[str, Callable[[int], list[Row]]] = {
     "null_builds": null_builds,
     "sweep": sweep,
     "edits": edits,
-    "throughput": throughput,
 }
+
+SCALE: dict[str, Callable[[int], list[Row]]] = {"throughput": throughput}

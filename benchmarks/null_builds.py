@@ -76,7 +76,7 @@ _PART = {"fpga_part": "xc7z020clg400-1"}
 def _install(folder: Path) -> Path:
     """The other tools in an environment of their own; gives its folder of programs."""
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    pip = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip = [folder / "bin" / "python", "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
     subprocess.run([*pip, "--require-hashes", "--no-deps", "-r", _LOCK], check=True)
     return folder / "bin"
 

@@ -49,6 +49,7 @@ def sections(base: str | None) -> list[Section]:
         _section("builds", "Builds", builds.BENCHMARKS, builds.WORDS),
         _section("exploration", "Exploring a design space", exploration.BENCHMARKS, exploration.WORDS),
         _section("engine", "The engine", engine.BENCHMARKS, engine.WORDS),
+        _section("scale", "The engine at scale", engine.SCALE, engine.SCALE_WORDS),
         Section(CONTAINER, "In the container", {CONTAINER: lambda runs: container(runs, base)}),
     ]
 
