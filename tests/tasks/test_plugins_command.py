@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from finnmake.blueprint import tables
+from finnmake.blueprint.open_rtl_steps import PARAMETERS
 from finnmake.plugins.builtin import BUILTINS
 from tests.projects import Project
 
-BACKENDS = ("finn", "brainsmith", "mock")
+BACKENDS = ("finn", "brainsmith", "mock", "open_rtl")
 
 OWN = ("layer_balance", "small_weights_in_lutram")
 
@@ -80,7 +81,8 @@ def test_docstrings_are_told_to_the_end_of_their_first_sentence(clone: Project) 
 
 def test_all_names_those_of_finn_and_qonnx_too(clone: Project) -> None:
     found = listed(clone, "--all")
-    assert {*tables.step_names(), *tables.transform_names(), *OWN, *BUILTINS, *BACKENDS} == set(found)
+    of_tools = {*tables.step_names(), *PARAMETERS, *tables.transform_names()}
+    assert set(found) == {*of_tools, *OWN, *BUILTINS, *BACKENDS}
     assert found["InsertTopK"]["package"] == "qonnx"
     assert str(found["step_streamline"]["source"]).startswith("finn.builder.build_dataflow_steps:")
     assert all(each["version"] for name, each in found.items() if name not in OWN)

@@ -116,6 +116,7 @@ _INSIDE_OF = {
     ),
     "finnmake.backends.open_rtl": (
         "backends/open_rtl/",
+        "engine/parts.py",
         "plugins/builtin/__init__.py",
         "plugins/builtin/checks.py",
         "plugins/builtin/dataset.py",
