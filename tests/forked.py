@@ -1,7 +1,7 @@
 """Command lines in forks of a process that has imported finnmake: a third of the time of a new Python.
 
-What differs from a new process: modules are imported beforehand, and strings have the same hash in every run.
-`Project.start` starts a new one.
+What differs from a new process: modules are imported beforehand, strings have the same hash in every run,
+and workers come from forks too (see `tests.forked_workers`). `Project.start` starts a new one.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ class Forks:
         subprocess.run(
             [sys.executable, "-m", "tests.forked", str(theirs.fileno())],
             cwd=_REPOSITORY,
+            env={**os.environ, "PYTHONHASHSEED": "0"},  # as workers have it
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             start_new_session=True,
@@ -122,6 +123,20 @@ def _import_all() -> None:
     importlib.import_module("doit.doit_cmd")
 
 
+def _offer_workers(held: socket.socket) -> None:
+    """Have the workers of the forks come from forks as well."""
+    from finnmake.engine import pool
+    from tests import forked_workers
+
+    mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    if os.fork() == 0:
+        mine.close()
+        held.close()
+        forked_workers.serve(theirs, pool.FIXED_ENVIRONMENT)
+    theirs.close()
+    forked_workers.intercept(mine, pool.FIXED_ENVIRONMENT)
+
+
 def _main() -> int:
     if os.fork():
         return 0  # the server is nobody's child: tests look for children that are left behind
@@ -129,6 +144,7 @@ def _main() -> int:
         from finnmake.__main__ import main
 
         _import_all()
+        _offer_workers(orders)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         _serve(orders)
     return main()

@@ -18,7 +18,7 @@ from finnmake.engine.runtime import Places, Runtime, WorkerProcess
 from finnmake.errors import WorkerError
 
 #: What a step sees of the environment. Variables that the backend reads come on top of these.
-_FIXED_ENVIRONMENT = {
+FIXED_ENVIRONMENT = {
     "PYTHONHASHSEED": "0",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
@@ -192,7 +192,7 @@ class WorkerPool:
     def _environment(self) -> dict[str, str]:
         store = self.places.store
         home = {"HOME": str(store / "tmp"), "FINNMAKE_STORE": str(store)}
-        return {**home, **_FIXED_ENVIRONMENT, **self._settings.environment}
+        return {**home, **FIXED_ENVIRONMENT, **self._settings.environment}
 
     def _await_ready(self, again: bool = True) -> WorkerProcess:
         """The worker with the backend loaded; one that ends without a word is replaced, once."""
