@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from finnmake.backends.open_rtl import patches, tools
+from finnmake.engine.parts import Parts
 from finnmake.errors import ToolError
 from finnmake.hashing import digest_bytes
 
@@ -61,7 +62,7 @@ class Run:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(tmp_path_factory: pytest.TempPathFactory, runtime: Parts) -> Run:
     folder = tmp_path_factory.mktemp("mvu")
     random = np.random.default_rng(7)
     stalls = random.random(_STALLS) < np.repeat([0.1, 0.9], 40).take(np.arange(_STALLS) % 80)
@@ -82,9 +83,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
             (folder / "of_finn.sv").write_text(re.sub(r"\bmvu_vvu_axi\b", "mvu_vvu_axi_of_finn", of_finn))
     (folder / "top.sv").write_text(_top())
     sources = (*_MVU, "of_finn.sv", str(_BENCHES / "mvu_bench.sv"), "top.sv")
-    binary = tools.verilate(
-        sources, "top", _BENCHES / "clock.cpp", folder / "built", cwd=folder, optimise="-O0"
-    )
+    main, place = _BENCHES / "clock.cpp", folder / "built"
+    binary = tools.verilate(sources, "top", main, place, cwd=folder, optimise="-O0", runtime=runtime)
     done = subprocess.run([binary, "8000"], cwd=folder, capture_output=True, text=True, check=True)
     got = defaultdict(list)
     for name, patched, word in re.findall(r"^(s\w+) ([01]) ([0-9a-f]+)$", done.stdout, re.M):

@@ -124,7 +124,9 @@ def test_single_port_memory_in_luts_is_mapped_for_ultrascale_plus_and_flat_is_ne
 
 
 @pytest.mark.slow
-def test_the_netlist_of_a_fifo_with_shift_registers_does_what_its_rtl_does(tmp_path: Path) -> None:
+def test_the_netlist_of_a_fifo_with_shift_registers_does_what_its_rtl_does(
+    tmp_path: Path, runtime: Parts
+) -> None:
     (tmp_path / "fifo.sv").write_text(patched("fifo.sv", (rtllib() / "fifo/hdl/fifo.sv").read_text()))
     for name in ("rtl", "synthetic"):
         ports = "input clk, input rst, input [15:0] idat, input ivld, output irdy, output [15:0] odat, "
@@ -141,7 +143,8 @@ def test_the_netlist_of_a_fifo_with_shift_registers_does_what_its_rtl_does(tmp_p
     assert "SRLC32E" in (tmp_path / "netlist.v").read_text()
     cells = scratch / "share/xilinx/cells_sim.v"
     sources = ("fifo.sv", "rtl.sv", "netlist.v", cells, _BENCHES / "netlist_bench.sv")
-    binary = tools.verilate(sources, "top", _BENCHES / "clock.cpp", tmp_path, cwd=tmp_path, optimise="-O0")
+    main = _BENCHES / "clock.cpp"
+    binary = tools.verilate(sources, "top", main, tmp_path, cwd=tmp_path, optimise="-O0", runtime=runtime)
     done = subprocess.run([binary, "4000"], capture_output=True, text=True, check=True)
     counts = {name: int(count) for name, count in (word.split() for word in done.stdout.strip().split(", "))}
     assert counts["delivered"] > 1000 and counts["full"] > 100 and counts["wrong"] == 0
