@@ -92,4 +92,8 @@ def _place(error: Exception, template: Path) -> Location:
 @functools.cache
 def _environment(templates: Path) -> jinja2.Environment:
     """Jinja's environment, which compiles a template once and again only when its file changes."""
-    return environment(templates, autoescape=True)
+    from finnmake.report.bytecode import Bytecode
+
+    found = environment(templates, autoescape=True)
+    found.bytecode_cache = Bytecode(templates)
+    return found
