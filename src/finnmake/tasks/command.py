@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 from doit import doit_cmd
@@ -93,6 +94,31 @@ class SpaceCommand(Command):  # type: ignore[misc]
 
     def _wrong(self, message: str) -> WorkspaceError:
         return WorkspaceError(f"doit {self.name}: {message}", cure=f"See `doit help {self.name}`.")
+
+
+class NamingCommand(SpaceCommand):
+    """A command for one thing, whose name comes before or after the options."""
+
+    #: What it takes the name of.
+    takes = "a configuration, as config_001"
+
+    #: The name that was given; empty where none was.
+    asked: str
+
+    def parse_execute(self, in_args: list[str]) -> int:
+        """Parse the arguments and run."""
+        names = list(takewhile(lambda each: not each.startswith("-"), in_args))
+        return super().parse_execute([*in_args[len(names) :], *names])
+
+    def execute(self, opt_values: Mapping[str, Any], pos_args: Sequence[str]) -> int:
+        """Run the command; gives the exit code."""
+        self.asked, *others = pos_args or [""]
+        return super().execute(opt_values, others)
+
+    def check_asked(self) -> None:
+        """Raise WorkspaceError where no name was given."""
+        if not self.asked:
+            raise self._wrong(f"it needs the name of {self.takes}")
 
 
 def columns() -> int:

@@ -7,9 +7,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from finnmake.engine.toolchain import SWITCHES
 from finnmake.errors import FinnmakeError, Location, WorkspaceError, from_os_error
 from finnmake.records import BuildConfig
 from finnmake.tasks.archived import DESCRIPTION, PROJECT, Archived
-from finnmake.tasks.command import DONE, HELP, SpaceCommand, flag, text_option
+from finnmake.tasks.command import DONE, HELP, NamingCommand, flag, text_option
 from finnmake.tasks.export_contents import gather
 from finnmake.tasks.export_lock import packages_beside
 from finnmake.tasks.export_pages import SCRIPT, pages
@@ -35,7 +34,7 @@ _PATIENCE = 2.0
 _EXECUTABLE = (f"{PROJECT}/doitw", SCRIPT)
 
 
-class Export(SpaceCommand):
+class Export(NamingCommand):
     """The command."""
 
     name = "export"
@@ -58,23 +57,12 @@ times, no names of users or machines. Nothing that no step read is packed."""
         HELP,
     )
 
-    def parse_execute(self, in_args: list[str]) -> int:
-        """Parse the arguments, the configuration before or after the options, and run."""
-        names = list(takewhile(lambda each: not each.startswith("-"), in_args))
-        return super().parse_execute([*in_args[len(names) :], *names])
-
-    def execute(self, opt_values: Mapping[str, Any], pos_args: Sequence[str]) -> int:
-        """Run the command; gives the exit code."""
-        self._asked, *others = pos_args or [""]
-        return super().execute(opt_values, others)
-
     def show(self, options: Mapping[str, Any]) -> int:
         """Write the archive and say where. Raises FinnmakeError."""
-        if not self._asked:
-            raise self._wrong("it needs the name of a configuration, as config_001")
+        self.check_asked()
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # no half archive stays
         ws = workspace()
-        ws.asked = (self._asked.removeprefix("build:"),)
+        ws.asked = (self.asked.removeprefix("build:"),)
         config = ws.configs[0]
         try:
             ws.lock()  # what another run is building is not to be packed

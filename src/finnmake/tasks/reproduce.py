@@ -5,31 +5,22 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Mapping, Sequence
-from itertools import takewhile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from finnmake.engine.archive import unpack
 from finnmake.errors import FinnmakeError, Location, WorkspaceError, from_os_error
-from finnmake.tasks.command import DONE, FAILED, HELP, SpaceCommand, flag
+from finnmake.tasks.command import DONE, FAILED, HELP, NamingCommand, flag, text_option
 from finnmake.tasks.reproduce_environment import environment_for
 from finnmake.tasks.reproduction import Outcome, reproduce, tell, working_folder
 
-_KEEP = {
-    "name": "keep",
-    "long": "keep",
-    "type": str,
-    "default": "",
-    "metavar": "FOLDER",
-    "help": "work in this new or empty folder, which stays: the archive, the new build and its store",
-}
 
-
-class Reproduce(SpaceCommand):
+class Reproduce(NamingCommand):
     """The command."""
 
     name = "reproduce"
+    takes = "an archive"
     doc_purpose = "build what an archive of `doit export` holds again, and compare byte for byte"
     doc_usage = "ARCHIVE [--keep FOLDER] [--json]"
     doc_description = """The archive is unpacked into a temporary folder and checked; its configuration is
@@ -42,29 +33,22 @@ build in the container.
 Exit code 0: every output is the same. 1: something differs, and the table says what, or the build failed.
 3: the archive cannot be used."""
     cmd_options = (
-        _KEEP,
+        text_option(
+            "keep",
+            "FOLDER",
+            "work in this new or empty folder, which stays: the archive, the new build and its store",
+        ),
         flag("json", "the outcome as JSON"),
         HELP,
     )
 
-    def parse_execute(self, in_args: list[str]) -> int:
-        """Parse the arguments, the archive before or after the options, and run."""
-        names = list(takewhile(lambda each: not each.startswith("-"), in_args))
-        return super().parse_execute([*in_args[len(names) :], *names])
-
-    def execute(self, opt_values: Mapping[str, Any], pos_args: Sequence[str]) -> int:
-        """Run the command; gives the exit code."""
-        self._archive, *others = pos_args or [""]
-        return super().execute(opt_values, others)
-
     def show(self, options: Mapping[str, Any]) -> int:
         """Unpack, check, build, compare and tell. Raises FinnmakeError."""
-        if not self._archive:
-            raise self._wrong("it needs the name of an archive")
+        self.check_asked()
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # the build is ended, and the folder goes
         try:
             with working_folder(options["keep"]) as work:
-                outcome = _reproduced(Path(self._archive), work)
+                outcome = _reproduced(Path(self.asked), work)
         except OSError as error:
             raise _in_words(error) from error
         if options["json"]:

@@ -6,9 +6,8 @@ import os
 import re
 import shutil
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import takewhile
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,7 @@ from finnmake.engine.parts import Parts
 from finnmake.engine.store import default_root
 from finnmake.errors import Location, StepError, WorkspaceError, from_os_error
 from finnmake.tasks.amounts import counted, long, size_text
-from finnmake.tasks.command import DONE, FAILED, HELP, SpaceCommand, refuse, text_option
+from finnmake.tasks.command import DONE, FAILED, HELP, NamingCommand, refuse, text_option
 from finnmake.tasks.waves_design import take
 from finnmake.tasks.workspace import Workspace, workspace
 
@@ -46,7 +45,7 @@ class _Asked:
     inferences: int
 
 
-class Waves(SpaceCommand):
+class Waves(NamingCommand):
     """The command."""
 
     name = "waves"
@@ -76,25 +75,14 @@ Exit code 1: the design deadlocks, a tool is missing or fails. 3: there is no su
         HELP,
     )
 
-    def parse_execute(self, in_args: list[str]) -> int:
-        """Parse the arguments, the configuration before or after the options, and run."""
-        names = list(takewhile(lambda each: not each.startswith("-"), in_args))
-        return super().parse_execute([*in_args[len(names) :], *names])
-
-    def execute(self, opt_values: Mapping[str, Any], pos_args: Sequence[str]) -> int:
-        """Run the command; gives the exit code."""
-        self._name, *others = pos_args or [""]
-        return super().execute(opt_values, others)
-
     def show(self, options: Mapping[str, Any]) -> int:
         """Simulate, write the file and say what is in it. Raises FinnmakeError."""
         asked = self._asked(options)
-        if not self._name:
-            raise self._wrong("it needs the name of a configuration, as config_001")
+        self.check_asked()
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # programs are ended, and no file stays
         ws = workspace()
         _check_backend(ws)
-        ws.asked = (self._name.removeprefix("build:"),)
+        ws.asked = (self.asked.removeprefix("build:"),)
         config = ws.configs[0]
         target = Path(options["output"] or f"{config.design_space_id}-{config.id}{_ENDING}").absolute()
         _check_target(target)
