@@ -120,6 +120,7 @@ _INSIDE_OF = {
         "plugins/builtin/__init__.py",
         "plugins/builtin/checks.py",
         "plugins/builtin/dataset.py",
+        "templating.py",
     ),
     "finnmake.backends.mock": ("backends/mock.py", "backends/mock_figures.py", "backends/onnx_metadata.py"),
 }

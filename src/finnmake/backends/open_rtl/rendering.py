@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+
+from finnmake.templating import environment
 
 
 def render(template: str, **values: Any) -> str:
     """A template of `templates/` with these values; a name that it does not know is an error."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("finnmake.backends.open_rtl"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )
-    return environment.get_template(template).render(**values)
+    return environment(Path(__file__).parent / "templates").get_template(template).render(**values)

@@ -32,6 +32,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from finnmake.backends.open_rtl import rendering
 from finnmake.backends.open_rtl.design import Design
 from finnmake.errors import StepError
 
@@ -52,18 +53,8 @@ def render(design: Design, *, observe: bool = False, waves: bool = False) -> str
     Raises:
         StepError: the design has no inputs or no outputs, or with `observe` no streams or no layers.
     """
-    import jinja2
-
     _check(design, observe)
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("finnmake.backends.open_rtl"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )
-    return environment.get_template(_TEMPLATE).render(_values(design), observe=observe, waves=waves)
+    return rendering.render(_TEMPLATE, **_values(design), observe=observe, waves=waves)
 
 
 def _check(design: Design, observe: bool) -> None:
