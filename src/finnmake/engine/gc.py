@@ -277,8 +277,9 @@ def _acts(store: Store, found: Plan) -> Iterator[tuple[Callable[[Path], None], P
         yield os.unlink, store.blob_path(sha)
     for path in found.left["locks"]:
         yield _remove_unheld, path
-    for path in (path for name in _FOLDERS for path in found.left[name]):
-        yield _remove_folder, path
+    for name in _FOLDERS:
+        for path in found.left[name]:
+            yield _remove_folder, path
 
 
 def _remove_if_empty(folder: Path) -> None:
