@@ -23,13 +23,13 @@ OBSERVE = "FINNMAKE_OBSERVE"
 
 
 @dataclass(frozen=True)
-class Port:
-    """An AXI-Stream port of the top module, in the order of the graph's inputs and outputs.
+class Transfers:
+    """What goes over an AXI-Stream.
 
     Element 0 of a beat lies in the low bits of TDATA; the bits above the elements are padding.
 
     Attributes:
-        name: e.g. "in0_V"; the pins are {name}_TDATA, {name}_TVALID and {name}_TREADY.
+        name: of the port or the stream.
         tensor: its name in the model.
         width: bits of TDATA, a multiple of 8.
         beats: transfers an inference.
@@ -48,30 +48,26 @@ class Port:
 
 
 @dataclass(frozen=True)
-class Stream:
-    """An AXI-Stream between two nodes, or between a node and a port of the top.
+class Port(Transfers):
+    """An AXI-Stream port of the top module, in the order of the graph's inputs and outputs.
 
-    Attributes:
-        name: of its nets in the top: {name}_data, {name}_valid, {name}_ready.
-        tensor: its name in the model.
-        producer: name of the layer, FIFO or input port.
-        consumer: name of the layer, FIFO or output port.
-        width: bits of its data, a multiple of 8.
-        beats: transfers an inference.
-        datatype: QONNX's name.
-        folded_shape: (..., elements in a beat).
-        shape: as the model has it, with batch 1.
+    Its pins are {name}_TDATA, {name}_TVALID and {name}_TREADY, of `in0_V` or the like.
     """
 
-    name: str
-    tensor: str
+
+@dataclass(frozen=True)
+class Stream(Transfers):
+    """An AXI-Stream between two nodes, or between a node and a port of the top.
+
+    Its nets in the top are {name}_data, {name}_valid and {name}_ready.
+
+    Attributes:
+        producer: name of the layer, FIFO or input port.
+        consumer: name of the layer, FIFO or output port.
+    """
+
     producer: str
     consumer: str
-    width: int
-    beats: int
-    datatype: str
-    folded_shape: tuple[int, ...]
-    shape: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -162,11 +158,12 @@ def from_dict(value: Mapping[str, Any]) -> Design:
     fields: dict[str, Any] = {}
     for name, held in value.items():
         if name in parts:
-            fields[name] = tuple(parts[name](**_tuples(part)) for part in held)
+            fields[name] = tuple(parts[name](**tuples(part)) for part in held)
         else:
             fields[name] = held if isinstance(held, str) else tuple(held)
     return Design(**fields)
 
 
-def _tuples(part: Mapping[str, Any]) -> dict[str, Any]:
+def tuples(part: Mapping[str, Any]) -> dict[str, Any]:
+    """A record as JSON has it, with tuples again in place of lists."""
     return {name: tuple(held) if isinstance(held, list) else held for name, held in part.items()}

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from finnmake.backends.finn import load, save
 from finnmake.backends.open_rtl import support
 from finnmake.errors import StepError
 
@@ -54,7 +55,7 @@ class Split:
         folder.mkdir(parents=True, exist_ok=True)
         for name, model in (("head", self.head), ("hardware", self.hardware), ("tail", self.tail)):
             if model is not None:
-                write(model, folder / f"{name}.onnx")
+                (folder / f"{name}.onnx").write_bytes(save(model))
         ends = {"inputs": self.inputs, "outputs": self.outputs}
         (folder / _ENDS).write_text(json.dumps(ends, indent=1) + "\n")
 
@@ -69,16 +70,11 @@ class Split:
         return cls(head, hardware, tail, tuple(ends["inputs"]), tuple(ends["outputs"]))
 
 
-def write(model: ModelWrapper, path: Path) -> None:
-    """Write a model as an ONNX file, the same for the same model."""
-    path.write_bytes(model.model.SerializeToString(deterministic=True))
-
-
 def prefer_rtl(model: ModelWrapper) -> None:
     """Have FINN make RTL layers of all that can be: by itself it takes HLS for less than 4 bits."""
     for node in model.graph.node:
         if support.is_layer(node):
-            layer = _layer(node)
+            layer = support.layer_of(node)
             if not layer.get_nodeattr("preferred_impl_style"):
                 layer.set_nodeattr("preferred_impl_style", "rtl")
 
@@ -198,7 +194,7 @@ def insert_fifos(model: ModelWrapper, part: str, depth: int, config: Path | None
         FINNUserError: the file does not name all FIFOs.
     """
     for node in model.graph.node:
-        layer = _layer(node)
+        layer = support.layer_of(node)
         for attribute, count in (("inFIFODepths", len(node.input)), ("outFIFODepths", len(node.output))):
             layer.set_nodeattr(attribute, _depths(layer.get_nodeattr(attribute), count, depth))
     model = model.transform(_class(f"{_FPGADATAFLOW}.insert_fifo", "InsertFIFO")(create_shallow_fifos=True))
@@ -222,12 +218,7 @@ def is_fifo(node: NodeProto) -> bool:
 
 def set_depth(node: NodeProto, depth: int) -> None:
     """Give a FIFO a depth."""
-    _layer(node).set_nodeattr("depth", depth)
-
-
-def load(path: Path) -> ModelWrapper:
-    """The model of an ONNX file."""
-    return _class("qonnx.core.modelwrapper", "ModelWrapper")(str(path))
+    support.layer_of(node).set_nodeattr("depth", depth)
 
 
 def _named(model: ModelWrapper, part: str) -> ModelWrapper:
@@ -246,7 +237,3 @@ def _named(model: ModelWrapper, part: str) -> ModelWrapper:
 
 def _class(module: str, name: str) -> Any:
     return getattr(importlib.import_module(module), name)
-
-
-def _layer(node: NodeProto) -> Any:
-    return _class("qonnx.custom_op.registry", "getCustomOp")(node)

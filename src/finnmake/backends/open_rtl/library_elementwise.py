@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +15,7 @@ from finnmake.backends.open_rtl.library_checks import (
     holds,
     integer,
 )
+from finnmake.hashing import digest_bytes
 
 #: Operation -> least and greatest result on values within bounds.
 RANGES: dict[str, Callable[[tuple[int, int], tuple[int, int]], tuple[int, int]]] = {
@@ -63,7 +63,7 @@ def elementwise(name: str) -> Callable[[Any, Any], Description]:
             return {**parameters, "CONSTANT": "NONE", "DEPTH": 1, "FILE": ""}, {}
         ((side, (beats, bits)),) = constants.items()
         text = _hexadecimal(beats, bits)
-        file = f"constants_{hashlib.sha256(text.encode()).hexdigest()[:12]}.dat"
+        file = f"constants_{digest_bytes(text.encode())[:12]}.dat"
         return {**parameters, "CONSTANT": side, "DEPTH": len(beats), "FILE": file}, {file: text}
 
     return describe

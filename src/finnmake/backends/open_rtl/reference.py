@@ -13,13 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from finnmake.backends.open_rtl.support import DOMAIN, is_layer, layer_of, operator_of
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from qonnx.core.modelwrapper import ModelWrapper
-
-#: FINN's layers as such, whose Python code is what `_hls` and `_rtl` variants stand for.
-_ABSTRACT = "finn.custom_op.fpgadataflow"
-_VARIANTS = ("_hls", "_rtl")
 
 #: Layers that pass values on in the order in which they come.
 _IN_ORDER = frozenset(("StreamingFIFO", "StreamingDataWidthConverter"))
@@ -59,17 +57,15 @@ def tensors(model: ModelWrapper, inputs: Mapping[str, NDArray[Any]]) -> dict[str
 
 
 def abstract(model: ModelWrapper) -> ModelWrapper:
-    """The same graph of layers that are executed in Python, all of them.
+    """The same graph of layers that are executed in Python, all of them: as such, without `_hls` or `_rtl`.
 
     A mixture would be wrong: for a depthwise layer behind it, `ConvolutionInputGenerator_rtl` gives values in
     the order of the hardware, and the abstract `Pool` expects the other one.
     """
     result = copy.deepcopy(model)
     for node in result.graph.node:
-        if node.domain.startswith(_ABSTRACT):
-            for suffix in _VARIANTS:
-                node.op_type = node.op_type.removesuffix(suffix)
-            node.domain = _ABSTRACT
+        if is_layer(node):
+            node.op_type, node.domain = operator_of(node), DOMAIN
     return result
 
 
@@ -84,9 +80,9 @@ def interleaved(model: ModelWrapper) -> dict[str, tuple[int, int, int]]:
     """
     found: dict[str, tuple[int, int, int]] = {}
     for node in model.graph.node:
-        operator = node.op_type.removesuffix("_rtl").removesuffix("_hls")
+        operator = operator_of(node)
         if operator == "ConvolutionInputGenerator":
-            layer = importlib.import_module("qonnx.custom_op.registry").getCustomOp(node)
+            layer = layer_of(node)
             if layer.get_nodeattr("depthwise"):
                 group = layer.get_nodeattr("SIMD")
                 places = math.prod(layer.get_nodeattr("ConvKernelDim"))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finnmake.backends.open_rtl import library, support
+from finnmake.backends.open_rtl.design import tuples
 from finnmake.backends.open_rtl.patches import patched
 from finnmake.backends.open_rtl.ports import input_pins
 from finnmake.errors import StepError
@@ -146,7 +147,7 @@ class _Folder:
 
 
 def _layer(node: NodeProto, model: ModelWrapper, part: str, clock_ns: float, files: _Folder) -> LayerSources:
-    layer = importlib.import_module("qonnx.custom_op.registry").getCustomOp(node)
+    layer = support.layer_of(node)
     if f"{support.operator_of(node)}_hls" in library.OPS:
         return _ours(node, layer, model, files)
     prepare = importlib.import_module("finn.transformation.fpgadataflow.prepare_ip")
@@ -243,8 +244,6 @@ def _rtllib() -> Path:
 
 
 def _from_dict(value: Mapping[str, Any]) -> LayerSources:
-    fields: dict[str, Any] = {
-        name: tuple(held) if isinstance(held, list) else held for name, held in value.items()
-    }
+    fields = tuples(value)
     weights = fields.pop("weights")
     return LayerSources(**fields, weights=None if weights is None else Weights(**weights))

@@ -17,6 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from finnmake.backends.finn import load, save
 from finnmake.backends.open_rtl import (
     PARTS_FOLDER,
     fifos,
@@ -57,7 +58,7 @@ FIFO_REPORT = "open_rtl_fifos.json"
 
 def step_open_rtl_reference(model: ModelWrapper, cfg: DataflowBuildConfig) -> ModelWrapper:
     """Keep the model as it came: the hardware has to give what it gives."""
-    graph.write(graph.with_shapes(model), _folder(cfg) / REFERENCE)
+    (_folder(cfg) / REFERENCE).write_bytes(save(graph.with_shapes(model)))
     return model
 
 
@@ -147,7 +148,7 @@ def step_open_rtl_simulate(
     and for a deadlock.
     """
     place = _folder(cfg)
-    original = graph.load(place / REFERENCE)
+    original = load(place / REFERENCE)
     inputs, labels = stimulation.inputs(original, data, inferences)
     design = designs.read(place / RTL)
     with _scratch() as scratch:

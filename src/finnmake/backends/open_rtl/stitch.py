@@ -12,6 +12,7 @@ from finnmake.backends.open_rtl import design as designs
 from finnmake.backends.open_rtl import graph, rendering, sources
 from finnmake.backends.open_rtl.design import Design, Fifo, Layer, Port, Stream
 from finnmake.backends.open_rtl.sources import LayerSources
+from finnmake.backends.open_rtl.support import layer_of
 from finnmake.errors import StepError
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def describe(
         tuple(
             Fifo(
                 node.name,
-                int(_layer(node).get_nodeattr("depth")),
+                int(layer_of(node).get_nodeattr("depth")),
                 streams[node.input[0]].width,
                 into[node.name][0].producer,
                 out[node.name][0].consumer,
@@ -137,7 +138,7 @@ def _streams(step: str, model: ModelWrapper) -> dict[str, Stream]:
         consumer = _consumer(step, model, tensor, outputs)
         node = next(node for node in model.graph.node if node.name == consumer)
         place = list(node.input).index(tensor)
-        layer = _layer(node)
+        layer = layer_of(node)
         found[tensor] = _stream(
             model,
             tensor,
@@ -147,7 +148,7 @@ def _streams(step: str, model: ModelWrapper) -> dict[str, Stream]:
             layer.get_instream_width_padded(place),
         )
     for node in model.transform(_sort()).graph.node:
-        layer = _layer(node)
+        layer = layer_of(node)
         for place, tensor in enumerate(node.output):
             found[tensor] = _stream(
                 model,
@@ -170,12 +171,12 @@ def _stream(
     return Stream(
         name,
         tensor,
-        *ends,
         int(width),
         beats,
         model.get_tensor_datatype(tensor).name,
         shape,
         tuple(int(size) for size in model.get_tensor_shape(tensor)),
+        *ends,
     )
 
 
@@ -249,7 +250,3 @@ def _by(streams: Iterable[Stream], key: Any) -> dict[str, list[Stream]]:
 
 def _sort() -> Any:
     return importlib.import_module("qonnx.transformation.general").SortGraph()
-
-
-def _layer(node: Any) -> Any:
-    return importlib.import_module("qonnx.custom_op.registry").getCustomOp(node)

@@ -96,6 +96,11 @@ def is_layer(node: NodeProto) -> bool:
     return str(node.domain).startswith(DOMAIN)
 
 
+def layer_of(node: NodeProto) -> Any:
+    """FINN's `HWCustomOp` of a hardware layer, which knows its attributes and shapes."""
+    return importlib.import_module("qonnx.custom_op.registry").getCustomOp(node)
+
+
 def may_stay(node: NodeProto, model: ModelWrapper) -> bool:
     """Whether the node may be left to the host: it works in floating point, or only moves values."""
     if not is_layer(node) and node.op_type in _MOVES:
@@ -122,7 +127,7 @@ def _reason(operator: str, node: NodeProto, model: ModelWrapper, part: str) -> R
             "Quantise its inputs and outputs, or take it out of the model; "
             "float operators may stand only before and behind all layers."
         )
-    layer = importlib.import_module("qonnx.custom_op.registry").getCustomOp(node)
+    layer = layer_of(node)
     if f"{operator}_hls" in library.OPS:
         return _ours(f"{operator}_hls", layer, model)
     rule = _RULES.get(operator)
