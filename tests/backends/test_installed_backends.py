@@ -13,6 +13,7 @@ from finnmake.backends import find_backend
 from finnmake.backends.installed import adapter_sources
 from finnmake.engine.files import FileDigests
 from finnmake.engine.toolchain import Toolchain
+from finnmake.errors import WorkspaceError
 
 BACKEND = """\
 from finnmake.backends import Backend
@@ -106,3 +107,20 @@ def test_another_editable_package_counts(tmp_path: Path, monkeypatch: pytest.Mon
     assert identity("labuser") == before
     (project / "labhelp_rules.py").write_text("a = 2\n")
     assert identity("labuser") != before
+
+
+@pytest.mark.parametrize(
+    "record", [b"", b"{", b"[]", b"\xff", b'{"dir_info": 1}', b'{"dir_info": {"editable": true}}']
+)
+def test_a_package_with_a_broken_record_of_its_origin_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: bytes
+) -> None:
+    """Whether its code counts cannot be told."""
+    put(tmp_path, "labfine", "labfine_adapter", {"labfine_adapter.py": "a = 1\n"})
+    info = put(tmp_path, "labbroken", "labbroken_adapter", {"labbroken_adapter.py": "a = 1\n"})
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    (info / "direct_url.json").write_bytes(record)
+    with pytest.raises(WorkspaceError, match="labbroken") as raised:
+        identity("labfine")
+    assert raised.value.where.path == tmp_path
+    assert "Install labbroken again" in raised.value.cure

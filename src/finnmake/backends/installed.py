@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import importlib
-import json
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
+from finnmake.engine.editable import editable_folder
 from finnmake.errors import Location, PluginError
 from finnmake.plugins.entry_points import BACKENDS, EntryPointInfo, distribution_of, entry_points
 from finnmake.plugins.locate import source_of
@@ -53,6 +52,8 @@ def adapter_sources(backend: Backend) -> Mapping[str, Path]:
     These are the top package or module of its adapter, which may be another package's, and all files of the
     package that brings it; where this is editable, the Python files in the folder of its project. So with
     every other editable package: what the adapter imports when the worker starts is in no trace.
+
+    Raises WorkspaceError where a package does not say whether it is editable.
     """
     top = source_of(backend.adapter.partition(".")[0])
     source = top or source_of(backend.adapter)
@@ -61,7 +62,7 @@ def adapter_sources(backend: Backend) -> Mapping[str, Path]:
     for entry in (each for each in entry_points(BACKENDS) if each.name == backend.name):
         found.update(_files(distribution_of(entry)))
     for package in distributions():
-        folder, name = _editable_project(package), str(package.name).lower()
+        folder, name = editable_folder(package), str(package.name).lower()
         if folder is not None and name != "finnmake":
             found.update(_python_files(folder, f"editable/{name}"))
     return found
@@ -83,14 +84,7 @@ def _project(package: Distribution) -> Path | None:
     """The folder of an editable package's project; None for a regular one."""
     regular = package.read_text("RECORD") or package.read_text("installed-files.txt")
     develop = None if regular else Path(str(package.locate_file("")))  # by `setup.py develop`
-    return _editable_project(package) or develop
-
-
-def _editable_project(package: Distribution) -> Path | None:
-    """The folder that an editable package says it is installed from."""
-    origin = json.loads(package.read_text("direct_url.json") or "{}")
-    editable = origin.get("dir_info", {}).get("editable")
-    return Path(unquote(urlsplit(origin["url"]).path)) if editable else None
+    return editable_folder(package) or develop
 
 
 def _python_files(folder: Path, prefix: str) -> Iterator[tuple[str, Path]]:

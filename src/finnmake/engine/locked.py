@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import csv
 import hashlib
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+
+from finnmake.engine.editable import editable_address
 
 LOCK = "requirements.lock"
 
@@ -66,17 +67,12 @@ def differences(installed: Mapping[str, str], locked: Mapping[str, str]) -> Diff
 
 
 def editable() -> dict[str, str]:
-    """Normalised name -> address of every package that is installed editable, finnmake aside."""
-    found = {}
-    for each in _distributions():
-        try:
-            origin = json.loads(each.read_text("direct_url.json") or "{}")
-        except ValueError:
-            continue
-        if origin.get("dir_info", {}).get("editable"):
-            found[normal(each.metadata["Name"])] = str(origin.get("url", ""))
-    found.pop("finnmake", None)
-    return found
+    """Normalised name -> address of every package that is installed editable, finnmake aside.
+
+    Raises WorkspaceError where a package does not say whether it is.
+    """
+    found = {normal(each.metadata["Name"]): editable_address(each) for each in _distributions()}
+    return {name: address for name, address in found.items() if address and name != "finnmake"}
 
 
 def edited() -> dict[str, list[str]]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib.metadata import Distribution
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
+from finnmake.engine.editable import editable_folder
 from finnmake.engine.files import FileDigests
 from finnmake.engine.paths import MACHINE
 from finnmake.engine.search import search_path
@@ -243,12 +243,7 @@ def _editable(metadata: Path) -> Path | None:
     """The folder of an editable package's project; None for a regular one."""
     if metadata.suffix == ".egg-info" and not (metadata / "installed-files.txt").exists():
         return metadata.parent  # as `setup.py develop` leaves it, beside the sources
-    direct = metadata / "direct_url.json"
-    if not direct.exists():
-        return None
-    origin = json.loads(direct.read_text())
-    editable = origin.get("dir_info", {}).get("editable")
-    return Path(unquote(urlsplit(origin["url"]).path)) if editable else None
+    return editable_folder(Distribution.at(metadata))
 
 
 def _plugin_contents(places: Iterable[str], digests: FileDigests) -> Iterator[tuple[str, str]]:
