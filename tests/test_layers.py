@@ -16,6 +16,7 @@ LAYERS = (
     "errors",
     "error_patterns",
     "hashing",
+    "whole",
     "templating",
     "settings",
     "blueprint",

@@ -10,7 +10,6 @@ import lzma
 import os
 import shutil
 import tarfile
-import uuid
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -18,6 +17,7 @@ from typing import IO, Any
 
 from finnmake.errors import FinnmakeError, Location, WorkspaceError
 from finnmake.hashing import digest_file
+from finnmake.whole import written_whole
 
 #: The list of all other files with their SHA-256, as `sha256sum --check` reads it.
 SUMS = "SHA256SUMS"
@@ -68,8 +68,7 @@ def pack(
         WorkspaceError: a file is not, or no longer, what was expected.
         OSError: a file cannot be read, or the archive cannot be written.
     """
-    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
-    try:
+    with written_whole(target) as temporary:
         with open(temporary, "xb") as raw:
             # 6 is what every zlib is tuned for; the name and the time in the header would tell two apart.
             with (
@@ -79,11 +78,7 @@ def pack(
                 _write(archive, top, files, folders, frozenset(executable), expected or {}, say)
             raw.flush()
             os.fsync(raw.fileno())
-        digest = digest_file(temporary)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return digest
+        return digest_file(temporary)
 
 
 def _write(

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import stat
-import uuid
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from itertools import groupby
@@ -17,6 +16,7 @@ from finnmake.engine.state import checked_tree
 from finnmake.engine.temporary import Temporary
 from finnmake.errors import Location, StoreError
 from finnmake.hashing import canonical_json, digest_bytes, digest_file
+from finnmake.whole import written_whole
 
 #: Blobs carry this time stamp (seconds since the epoch), so that a blob that somebody edited is seen.
 _BLOB_MTIME = 1
@@ -183,12 +183,8 @@ class Blobs(Temporary):
         ref = entry.removesuffix(_EXECUTABLE)
         source = self.checked(ref)
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
-        try:
+        with written_whole(target) as temporary:
             # A link shares the blob's mode, so an executable file is always a copy.
             may_link = int(ref[65:]) >= _LINK_FROM and not entry.endswith(_EXECUTABLE)
             if not clone(source, temporary, unless=link if may_link else None):
                 temporary.chmod(0o555 if entry.endswith(_EXECUTABLE) else 0o444)
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)

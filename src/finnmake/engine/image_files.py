@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import runpy
 import shlex
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +15,7 @@ from finnmake.errors import ContainerError, Location, WorkspaceError
 from finnmake.hashing import digest_value
 from finnmake.settings import NO_LICENCE, VIVADO_VERSIONS, Settings
 from finnmake.templating import environment
+from finnmake.whole import written_whole
 
 if TYPE_CHECKING:
     import jinja2
@@ -109,20 +108,16 @@ def write(root: Path, settings: Settings) -> list[str]:
 
 def write_whole(path: Path, text: str) -> None:
     """Write a file of the project, whole or not at all. Raises WorkspaceError."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
+        with written_whole(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
     except OSError as error:
         raise WorkspaceError(
             f"cannot be written: {error.strerror}",
             where=Location(path=path),
             cure="Look at the rights of this folder, and at the space on the disk.",
         ) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
 
 
 def digests(root: Path, settings: Settings) -> dict[str, str]:

@@ -101,6 +101,7 @@ _INSIDE = (
     "hashing.py",
     "plugins/__init__.py",
     "plugins/build.py",
+    "whole.py",
 )
 
 

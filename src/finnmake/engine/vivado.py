@@ -9,7 +9,6 @@ import shlex
 import signal
 import subprocess
 import tempfile
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from finnmake.engine.licence import find_licence
 from finnmake.errors import Location, ToolError
 from finnmake.hashing import digest_value
 from finnmake.settings import ToolchainSettings
+from finnmake.whole import written_whole
 
 #: Folders of the same release beside `Vivado/<release>`; which of them there are differs between releases.
 _SIBLINGS = ("Vitis_HLS", "Vitis")
@@ -167,13 +167,10 @@ def _remembered(file: Path, asked: Sequence[str]) -> dict[str, str] | None:
 
 def _remember(file: Path, found: Mapping[str, str]) -> None:
     """Keep the answers; where that is not possible, the tools are asked again next time."""
-    temporary = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}")
     with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(found))
-        temporary.replace(file)
-    with suppress(OSError):
-        temporary.unlink(missing_ok=True)
+        with written_whole(file) as temporary:
+            temporary.write_text(json.dumps(found))
 
 
 def _ask_version(installation: Installation, name: str, probe: Callable[[Sequence[str]], str]) -> str:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +19,7 @@ from finnmake.exploration.ranking import METRICS, SENSES, metric_value
 from finnmake.exploration.table import make_frame, write_csv, write_parquet
 from finnmake.hashing import canonical_json
 from finnmake.records import BuildConfig, BuildResult, BuildStatus
+from finnmake.whole import written_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -265,9 +264,12 @@ def write(result: ExplorationResult, folder: Path) -> None:
     """Write `results.csv`, `results.parquet` and `results.json`, the whole record, each by rename."""
     folder.mkdir(parents=True, exist_ok=True)
     frame = result.to_dataframe()
-    _replace(folder / CSV_FILE, lambda path: write_csv(frame, path))
-    _replace(folder / PARQUET_FILE, lambda path: write_parquet(frame, path))
-    _replace(folder / JSON_FILE, lambda path: path.write_bytes(_laid_out(result.to_dict())))
+    with written_whole(folder / CSV_FILE) as path:
+        write_csv(frame, path)
+    with written_whole(folder / PARQUET_FILE) as path:
+        write_parquet(frame, path)
+    with written_whole(folder / JSON_FILE) as path:
+        path.write_bytes(_laid_out(result.to_dict()))
 
 
 def read(folder: Path) -> ExplorationResult:
@@ -319,13 +321,3 @@ def _laid_out(record: Mapping[str, Any]) -> bytes:
             text = b"[\n" + b",\n".join(map(canonical_json, value)) + b"\n]"
         parts.append(canonical_json(key) + b":" + text)
     return b"{\n" + b",\n".join(parts) + b"\n}\n"
-
-
-def _replace(path: Path, write_to: Callable[[Path], object]) -> None:
-    """Replace a file by what is written to another, visible only when whole."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        write_to(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

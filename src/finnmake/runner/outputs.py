@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from finnmake.engine.folders import wary
 from finnmake.engine.state import is_ref
 from finnmake.engine.store import Store
 from finnmake.errors import StepError
+from finnmake.whole import written_whole
 
 if TYPE_CHECKING:
     from finnmake.engine.realize import StepOutcome
@@ -28,12 +28,8 @@ _PARTIAL = re.compile(r"\..+\.[0-9a-f]{8}", re.DOTALL)
 def write_text(path: Path, text: str) -> None:
     """Replace `path` by a file with this text, visible only when whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    try:
+    with written_whole(path) as temporary:
         temporary.write_text(text)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -21,6 +21,7 @@ from finnmake.tasks.amounts import counted, long, size_text
 from finnmake.tasks.command import DONE, FAILED, HELP, NamingCommand, refuse, text_option
 from finnmake.tasks.waves_design import take
 from finnmake.tasks.workspace import Workspace, workspace
+from finnmake.whole import written_whole
 
 if TYPE_CHECKING:
     from finnmake.backends.open_rtl.design import Design
@@ -92,7 +93,8 @@ Exit code 1: the design deadlocks, a tool is missing or fails. 3: there is no su
                 design = take(ws.root / config.output_dir, config, scratch / "rtl")
                 measured = _simulated(design, scratch, asked, config.id)
                 _check_reached(measured, asked)
-                _put(scratch / f"waves{_ENDING}", target)
+                with written_whole(target) as beside:
+                    shutil.copyfile(scratch / f"waves{_ENDING}", beside)
         except StepError as error:
             refuse(error)
             return FAILED
@@ -161,16 +163,6 @@ def _check_reached(measured: Measured, asked: _Asked) -> None:
             f"the simulation ends after {measured.cycles:,} cycles, before cycle {asked.first:,}",
             cure="Name earlier cycles, or simulate more inferences: --inferences N",
         )
-
-
-def _put(made: Path, target: Path) -> None:
-    """The file appears whole, in place of one that was there."""
-    beside = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        shutil.copyfile(made, beside)
-        os.replace(beside, target)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _told(measured: Measured, asked: _Asked, target: Path) -> int:
