@@ -19,7 +19,7 @@ import pytest
 
 from finnmake.engine.pool import PoolSettings, WorkerPool
 from finnmake.engine.processes import owner_name
-from finnmake.engine.runtime import Places
+from finnmake.engine.runtime import IMAGE_PYTHON, STORE, Places
 from finnmake.engine.runtime.container import ContainerRuntime
 from finnmake.engine.runtime.containers import STORE_LABEL
 from finnmake.errors import StepError, WorkerError
@@ -119,8 +119,8 @@ def failure(bench: Bench, *targets: str) -> StepError:
 def test_step_runs_in_the_image_and_its_result_is_kept(bench):
     bench.step("Path('artifacts/x').write_text(sys.prefix); print(os.getcwd()); return [*model, 'x']")
     outcomes = bench.run("p:f")
-    assert bench.files(outcomes) == {"x": b"/opt/finnmake"}
-    assert bench.log(outcomes[0]).startswith("/var/cache/finnmake/tmp/run-")
+    assert bench.files(outcomes) == {"x": os.fsencode(IMAGE_PYTHON)}
+    assert bench.log(outcomes[0]).startswith(f"{STORE}/tmp/run-")
     assert bench.hits("p:f") == [True]
 
 
@@ -159,8 +159,8 @@ def test_inputs_are_recorded_by_the_names_that_they_have_here(bench):
 def test_build_folders_have_the_path_of_every_machine(bench):
     bench.step("(config.work / 'a.c').write_text('x'); return [str(config.work)]")
     outcomes = bench.run("p:f")
-    assert bench.result(outcomes)[0].startswith("/var/cache/finnmake/work/")
-    assert outcomes[0].trace["reads"]["paths"] == ["/var/cache/finnmake", "/opt/finnmake"]
+    assert bench.result(outcomes)[0].startswith(f"{STORE}/work/")
+    assert outcomes[0].trace["reads"]["paths"] == [str(STORE), str(IMAGE_PYTHON)]
     assert bench.hits("p:f") == [True]
 
 
@@ -447,8 +447,7 @@ def test_outputs_belong_to_the_caller(contained, engine, open_folder):
 
 @ONE_ENGINE
 def test_step_cannot_forge_what_only_the_main_process_writes(bench):
-    places = ["/var/cache/finnmake/actions/ab", "/var/cache/finnmake/locks/x"]
-    places += ["/var/cache/finnmake/tools/x", "/var/cache/finnmake/VERSION"]
+    places = [f"{STORE}/{name}" for name in ("actions/ab", "locks/x", "tools/x", "VERSION")]
     assert refused(bench, places) == places
 
 

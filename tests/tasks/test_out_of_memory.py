@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import shlex
-import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,17 +45,10 @@ def group() -> Iterator[Path]:
 
 def limited(project: Project, group: Path, *arguments: str) -> Run:
     """The command line in the group."""
-    command = shlex.join([project.python, "-m", "finnmake", *arguments])
-    with subprocess.Popen(
-        ["sh", "-c", f"echo $$ >{group}/cgroup.procs && exec {command}"],
-        cwd=project.root,
-        env=project.environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as process:
+    python = project.root / "limited"
+    python.write_text(f'#!/bin/sh\necho $$ >{group}/cgroup.procs && exec {project.python} "$@"\n')
+    python.chmod(0o755)
+    with replace(project, python=str(python)).start(*arguments) as process:
         output, _ = process.communicate(timeout=300)
     return Run(process.returncode, output)
 
