@@ -14,7 +14,7 @@ from finnmake.blueprint.names import NameCatalog
 from finnmake.blueprint.slots import Point
 from finnmake.blueprint.space import DesignSpace, SearchConfig
 from finnmake.blueprint.tables import FinnCatalog, step_list
-from finnmake.errors import BlueprintError
+from finnmake.errors import BlueprintError, ModelError
 from finnmake.plugins.catalog import PluginCatalog
 from finnmake.runner import devices
 
@@ -254,3 +254,8 @@ def test_the_models_information_is_read_when_it_is_asked_for(read: Read, project
     assert asked == []
     assert space.model_info is None
     assert asked == [project / "models/net.onnx"]
+
+
+def test_a_space_without_a_reader_says_so_when_it_is_asked_for_the_model(read: Read) -> None:
+    with pytest.raises(ModelError, match="made without a reader of models"):
+        read(GOOD).model_info  # noqa: B018

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from finnmake.blueprint import tables
 from finnmake.blueprint.expressions import Expression
 from finnmake.blueprint.slots import FIELD, KERNEL, STEP, HWCompilerSpace, Point, Slot, entry_name
-from finnmake.errors import BlueprintError, Location, ValidationError
+from finnmake.errors import BlueprintError, Location, ModelError, ValidationError
 
 if TYPE_CHECKING:
     from finnmake.records import ModelInfo
@@ -104,7 +104,11 @@ class DesignSpace:
         Raises ModelError where the model cannot be read.
         """
         if self.read_model is None:
-            raise NotImplementedError("this design space was made without a reader of models")
+            raise ModelError(
+                "it is not read: this design space was made without a reader of models",
+                where=Location(path=Path(self.model_path)),
+                cure="Make the space with finnmake.forge.",
+            )
         return self.read_model()
 
     @cached_property

@@ -102,8 +102,6 @@ def _numbers(space: DesignSpace, errors: list[FinnmakeError]) -> dict[str, int |
 
 
 def _model_info(space: DesignSpace, errors: list[FinnmakeError]) -> dict[str, Any] | None:
-    if space.read_model is None:
-        return None
     sys.stderr.write(f"reading {space.model_path} (--no-model leaves it)\n")
     sys.stderr.flush()
     try:
