@@ -11,13 +11,11 @@ import pytest
 from finnmake.blueprint.document import Item, read_document
 from finnmake.blueprint.json_schema import SCHEMA_FILE, json_schema
 from finnmake.blueprint.loader import forge
-from finnmake.blueprint.names import NameCatalog
 from finnmake.blueprint.slots import FIELD, KERNEL, STEP, TRANSFORM, Slot
 from finnmake.blueprint.space import DesignSpace
-from finnmake.blueprint.tables import FinnCatalog
 from finnmake.errors import Location
-from finnmake.plugins.catalog import PluginCatalog
 from finnmake.runner import devices
+from tests.catalogs import ProjectNames
 
 REPOSITORY = Path(__file__).parents[1]
 FILES = sorted((REPOSITORY / "blueprints").glob("*.yaml"))
@@ -34,25 +32,9 @@ COUNTS = {
 _validate = fastjsonschema.compile(json_schema())
 
 
-class ProjectCatalog:
-    """FINN's names and those of the project's plugins."""
-
-    def __init__(self) -> None:
-        self._catalogs: list[NameCatalog] = [PluginCatalog(REPOSITORY / "plugins"), FinnCatalog()]
-
-    def find(self, kind: str, name: str) -> str | None:
-        return next(filter(None, (catalog.find(kind, name) for catalog in self._catalogs)), None)
-
-    def names(self, kind: str) -> list[str]:
-        return [name for catalog in self._catalogs for name in catalog.names(kind)]
-
-    def parameters(self, kind: str, name: str) -> None:
-        return None
-
-
 def load(name: str) -> DesignSpace:
     file = REPOSITORY / "blueprints" / f"{name}.yaml"
-    return forge(file, REPOSITORY, known=ProjectCatalog(), known_parts=devices)
+    return forge(file, REPOSITORY, known=ProjectNames(), known_parts=devices)
 
 
 def written(name: str) -> Item:

@@ -12,34 +12,16 @@ from broken_cases import GOOD, REPOSITORY, Case, all_cases
 from mutations import places
 
 from finnmake.blueprint.loader import forge
-from finnmake.blueprint.names import NameCatalog
 from finnmake.blueprint.problems import BlueprintErrors
 from finnmake.blueprint.space import DesignSpace
-from finnmake.blueprint.tables import FinnCatalog
 from finnmake.errors import BlueprintError
-from finnmake.plugins.catalog import PluginCatalog
 from finnmake.runner import devices
+from tests.catalogs import ProjectNames
 
 CASES = all_cases()
 
 #: In messages that say by themselves what to write.
 _WANTED = (", wanted ", "unknown key ", "is not a finite number", "the alias lies inside its own anchor")
-
-
-class Names:
-    """FINN's names and those of the project's plugins."""
-
-    def __init__(self, plugins: Path) -> None:
-        self._catalogs: list[NameCatalog] = [PluginCatalog(plugins), FinnCatalog()]
-
-    def find(self, kind: str, name: str) -> str | None:
-        return next(filter(None, (catalog.find(kind, name) for catalog in self._catalogs)), None)
-
-    def names(self, kind: str) -> list[str]:
-        return [name for catalog in self._catalogs for name in catalog.names(kind)]
-
-    def parameters(self, kind: str, name: str) -> None:
-        return None
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +52,7 @@ def load(project: Path, file: str) -> DesignSpace:
     return forge(
         project / "blueprints" / file,
         project,
-        known=Names(project / "plugins"),
+        known=ProjectNames(project / "plugins"),
         known_parts=devices,
         variables=["FINNMAKE_TEST_UNSET"],
     )

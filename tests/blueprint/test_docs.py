@@ -14,11 +14,9 @@ import yaml
 from finnmake.blueprint import schema
 from finnmake.blueprint.json_schema import json_schema
 from finnmake.blueprint.loader import forge
-from finnmake.blueprint.names import NameCatalog
 from finnmake.blueprint.space import DesignSpace
-from finnmake.blueprint.tables import FinnCatalog
-from finnmake.plugins.catalog import PluginCatalog
 from finnmake.runner import devices
+from tests.catalogs import ProjectNames
 
 REPOSITORY = Path(__file__).parents[2]
 PAGES = [REPOSITORY / "docs/blueprint.md", REPOSITORY / "docs/plugins.md"]
@@ -65,25 +63,6 @@ def completed(example: str) -> str:
     return yaml.safe_dump(merged(MINIMAL, fragment), sort_keys=False)
 
 
-class Names:
-    """FINN's names, the project's plugins, and those that an example says are somebody's own."""
-
-    def __init__(self, plugins: Path, own: tuple[str, ...] = ()) -> None:
-        self._catalogs: list[NameCatalog] = [PluginCatalog(plugins), FinnCatalog()]
-        self._own = own
-
-    def find(self, kind: str, name: str) -> str | None:
-        if name in self._own:
-            return f"own:{name}"
-        return next(filter(None, (catalog.find(kind, name) for catalog in self._catalogs)), None)
-
-    def names(self, kind: str) -> list[str]:
-        return [name for catalog in self._catalogs for name in catalog.names(kind)]
-
-    def parameters(self, kind: str, name: str) -> None:
-        return None
-
-
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("project")
@@ -100,7 +79,7 @@ def load(project: Path, text: str, own: tuple[str, ...] = ()) -> DesignSpace:
     return forge(
         Path("blueprints/example.yaml"),
         project,
-        known=Names(project / "plugins", own),
+        known=ProjectNames(project / "plugins", own),
         known_parts=devices,
         model=model,
     )

@@ -10,32 +10,15 @@ import pytest
 from blueprint_samples import GOOD
 
 from finnmake.blueprint.loader import forge
-from finnmake.blueprint.names import NameCatalog
 from finnmake.blueprint.slots import Point
 from finnmake.blueprint.space import DesignSpace, SearchConfig
 from finnmake.blueprint.tables import FinnCatalog, step_list
 from finnmake.errors import BlueprintError, ModelError
-from finnmake.plugins.catalog import PluginCatalog
 from finnmake.runner import devices
+from tests.catalogs import ProjectNames
 
 Read = Callable[[str | bytes], DesignSpace]
 REPOSITORY = Path(__file__).parents[2]
-
-
-class ProjectCatalog:
-    """FINN's names and those of the project's plugins."""
-
-    def __init__(self) -> None:
-        self._catalogs: list[NameCatalog] = [PluginCatalog(REPOSITORY / "plugins"), FinnCatalog()]
-
-    def find(self, kind: str, name: str) -> str | None:
-        return next(filter(None, (catalog.find(kind, name) for catalog in self._catalogs)), None)
-
-    def names(self, kind: str) -> list[str]:
-        return [name for catalog in self._catalogs for name in catalog.names(kind)]
-
-    def parameters(self, kind: str, name: str) -> None:
-        return None
 
 
 def only(space: DesignSpace) -> Point:
@@ -168,7 +151,7 @@ def test_lines_tell_where_a_value_stands(read: Read) -> None:
 @pytest.mark.parametrize(("name", "total"), [("digits", 8), ("digits_cnn", 4)])
 def test_the_blueprints_of_the_project_are_good(name: str, total: int) -> None:
     file = REPOSITORY / "blueprints" / f"{name}.yaml"
-    space = forge(file, REPOSITORY, known=ProjectCatalog(), known_parts=devices)
+    space = forge(file, REPOSITORY, known=ProjectNames(), known_parts=devices)
     assert space.name == name
     assert space.get_total_combinations() == total
 
