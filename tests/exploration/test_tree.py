@@ -61,6 +61,14 @@ def test_a_chain_that_ends_inside_another_ends_a_segment() -> None:
     assert [segment.steps for segment in tree.path_to(tree.leaves["config_001"])] == [("a",), ("b",)]
 
 
+def test_places_on_the_way_of_a_configuration_are_counted_in_steps() -> None:
+    tree = execution_tree([config(0, ("a", "b", "c")), config(1, ("a", "b", "d", "e"))])
+    shared, own = tree.path_to(tree.leaves["config_001"])
+    assert (tree.depth(shared.id), tree.depth(own.id)) == (2, 4)
+    found = [tree.last_within("config_001", depth) for depth in range(6)]
+    assert found == [None, None, shared.id, shared.id, own.id, own.id]
+
+
 def test_other_parameters_are_another_entry() -> None:
     one, two = ({"step": "a", "parameters": {"x": x}} for x in (1, 2))
     assert shapes(segments([config(0, (one,)), config(1, (two,)), config(2, (one,))])) == [

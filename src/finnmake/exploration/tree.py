@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from itertools import accumulate
 from typing import Any
 
-from finnmake.blueprint.slots import STEP, TRANSFORM
+from finnmake.blueprint.slots import STEP, TRANSFORM, entry_name
 from finnmake.blueprint.space import DesignSpace
 from finnmake.exploration.configs import config_id, iter_configs
 from finnmake.hashing import canonical_json, digest_value
-from finnmake.records import BuildConfig
+from finnmake.records import BuildConfig, OutputStage
 
 #: Hexadecimal digits of a segment's id: 48 bits, so that two of ten thousand do not meet.
 _ID_DIGITS = 12
@@ -25,6 +26,9 @@ BEFORE_STEPS = "pre_proc"
 
 #: The stage of analyses, of the finished build.
 AFTER_STEPS = "post_proc"
+
+#: The step that writes FINN's estimates.
+_ESTIMATE_STEP = "step_generate_estimate_reports"
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,17 @@ class ExecutionTree:
             above = path[-1].parent_id
         return path[::-1]
 
+    def depth(self, segment_id: str) -> int:
+        """How many steps lead from the model to the end of a segment."""
+        return sum(len(each.steps) for each in self.path_to(segment_id))
+
+    def last_within(self, config_id: str, depth: int) -> str | None:
+        """The id of the last segment on a configuration's way that ends within its first `depth` steps."""
+        path = self.path_to(self.leaves[config_id])
+        ends = accumulate(len(segment.steps) for segment in path)
+        within = [segment.id for segment, end in zip(path, ends, strict=True) if end <= depth]
+        return within[-1] if within else None
+
     def to_dict(self) -> dict[str, Any]:
         """The record as JSON values."""
         return {"segments": [segment.to_dict() for segment in self.segments], "leaves": dict(self.leaves)}
@@ -127,6 +142,14 @@ def links(config: BuildConfig) -> Iterator[tuple[str, Any]]:
 def chain(config: BuildConfig) -> tuple[Any, ...]:
     """The entries of `links`."""
     return tuple(entry for _, entry in links(config))
+
+
+def estimates_at(config: BuildConfig) -> int | None:
+    """After how many steps there are estimates, where a build goes on beyond them; otherwise None."""
+    if config.global_config["output_stage"] == OutputStage.ESTIMATES.value:
+        return None
+    names = [entry_name(entry) for entry in chain(config)]
+    return names.index(_ESTIMATE_STEP) + 1 if _ESTIMATE_STEP in names[:-1] else None
 
 
 def segments(configs: Iterable[BuildConfig]) -> list[Segment]:

@@ -9,7 +9,7 @@ from typing import Any
 from finnmake.errors import WorkspaceError
 from finnmake.exploration.early_stop import rule_out, unknown_objectives, unknown_to_estimates
 from finnmake.exploration.results import ExplorationResult, StepCounts, write
-from finnmake.exploration.tree import chain
+from finnmake.exploration.tree import chain, estimates_at
 from finnmake.records import BuildConfig, BuildMetrics, BuildResult, BuildStatus
 from finnmake.runner.reports import read_json
 from finnmake.tasks.workspace import Workspace
@@ -35,7 +35,7 @@ class Exploration:
     @property
     def beyond_estimates(self) -> list[BuildConfig]:
         """Those whose builds go on after the estimates."""
-        return [config for config in self.configs if self._ws.estimates_at(config) is not None]
+        return [config for config in self.configs if estimates_at(config) is not None]
 
     def begin(self) -> None:
         """Tell the hooks, and the screen how many there are and what cannot be judged."""
@@ -130,7 +130,7 @@ class Exploration:
 
     def _length(self, config: BuildConfig) -> int:
         """How many steps a configuration has come to, if all went well."""
-        estimates = self._ws.estimates_at(config) if config.id in self._ws.ruled_out else None
+        estimates = estimates_at(config) if config.id in self._ws.ruled_out else None
         return len(chain(config)) if estimates is None else estimates
 
 

@@ -12,7 +12,7 @@ from doit.exceptions import InvalidDodoFile, TaskFailed
 
 from finnmake.engine.folders import remove_tree
 from finnmake.errors import FinnmakeError, from_os_error
-from finnmake.exploration.tree import Segment
+from finnmake.exploration.tree import Segment, estimates_at
 from finnmake.hashing import digest_value
 from finnmake.records import BuildConfig
 from finnmake.runner.outputs import write_json
@@ -66,7 +66,7 @@ def task_segment() -> Iterator[Task]:
 
         def action(site: Site, segment: Segment = segment, target: Path = target) -> Made:
             ws.hooks.before_segment(segment)
-            done, error = ws.runner.segment(site.config, ws.depth(segment))
+            done, error = ws.runner.segment(site.config, ws.tree.depth(segment.id))
             keys = [outcome.key for outcome in done.outcomes] if done else []
             mark = {"simulated": True} if ws.backend.simulated else {}
             write_json(target, {**_described(segment), "action_keys": keys, **mark})
@@ -89,7 +89,7 @@ def task_estimate() -> Iterator[Task]:
     """make the estimates of a configuration that goes on beyond them"""
     ws = workspace()
     for site in ws.sites:
-        depth = ws.estimates_at(site.config)
+        depth = estimates_at(site.config)
         if depth is None:
             continue
         names = ("estimate.json",)
@@ -101,7 +101,7 @@ def task_estimate() -> Iterator[Task]:
 
         files = [site.file("processed_model.onnx"), *site.sources]
         task = _engine_task(ws, site, action, files, site.files(names))
-        above = ws.segment_before(site.config, depth)
+        above = ws.tree.last_within(site.config.id, depth)
         yield {**task, "task_dep": [f"segment:{above}"] if above else []}
 
 
@@ -118,7 +118,7 @@ def task_finn() -> Iterator[Task]:
 
         files = [site.file("processed_model.onnx"), *site.sources]
         task = _engine_task(ws, site, action, files, site.files(names))
-        yield {**task, "task_dep": [f"segment:{ws.leaf(site.config)}"]}
+        yield {**task, "task_dep": [f"segment:{ws.tree.leaves[site.config.id]}"]}
 
 
 def task_metrics() -> Iterator[Task]:

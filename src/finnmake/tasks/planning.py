@@ -14,7 +14,7 @@ from finnmake.engine.history import History
 from finnmake.engine.realize import Flow
 from finnmake.engine.state import StepCall
 from finnmake.errors import ModelError
-from finnmake.exploration.tree import AFTER_STEPS, BEFORE_STEPS
+from finnmake.exploration.tree import AFTER_STEPS, BEFORE_STEPS, estimates_at
 from finnmake.hashing import digest_value
 from finnmake.records import BuildConfig
 from finnmake.runner.at_once import WHOLE
@@ -155,7 +155,7 @@ class Planner:
             walked = self.walk(config, None, placed="finn" in groups)
             return walked + (self._analyses(config, walked) if "analyze" in groups else [])
         if "estimate" in groups:
-            return self.walk(config, self._ws.estimates_at(config))
+            return self.walk(config, estimates_at(config))
         return self.walk(config, first) if "preprocess" in groups else []
 
     def walk(self, config: BuildConfig, depth: int | None, placed: bool = True) -> list[Foreseen]:
@@ -236,7 +236,7 @@ class Planner:
             if self._standing.stands(name) == FRESH or planned.intersection(segment.config_ids):
                 continue
             config = self._ws.site(self._ws.leader(segment)).config
-            walked = self.walk(config, self._ws.depth(segment), placed=False)
+            walked = self.walk(config, self._ws.tree.depth(owner), placed=False)
             if self._ws.backend.calls:
                 walked = [each for each in walked if each.call.kind != WHOLE]
             yield Planned(name, (name,), (), tuple(self._told(walked)))

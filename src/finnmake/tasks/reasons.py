@@ -201,7 +201,7 @@ class Reasons:
         group, _, owner = name.partition(":")
         config = self._config(name)
         if group == "segment":
-            walked = self._planner.walk(config, self._ws.depth(self._ws.tree.by_id[owner]), placed=False)
+            walked = self._planner.walk(config, self._ws.tree.depth(owner), placed=False)
         else:
             walked = self._planner.foresee(config, {group})
         at = next((at for at, each in enumerate(walked) if each.how == RUN), None)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import atexit
-import fcntl
 import functools
 import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +16,6 @@ from doit import get_var
 from finnmake.backends import Backend, BackendTable, find_backend
 from finnmake.blueprint.loader import forge, resolve_blueprint
 from finnmake.blueprint.problems import BlueprintErrors
-from finnmake.blueprint.slots import entry_name
 from finnmake.blueprint.space import DesignSpace
 from finnmake.engine.files import FileDigests
 from finnmake.engine.roots import note
@@ -30,11 +27,12 @@ from finnmake.errors import FinnmakeError, Location, WorkspaceError
 from finnmake.exploration.configs import find_config, iter_configs
 from finnmake.exploration.hooks import ExplorationHook, Hooks
 from finnmake.exploration.selection import select
-from finnmake.exploration.tree import ExecutionTree, Segment, links, space_tree
+from finnmake.exploration.tree import ExecutionTree, Segment, space_tree
 from finnmake.plugins.catalog import PluginCatalog
-from finnmake.records import BuildConfig, BuildResult, OutputStage
+from finnmake.records import BuildConfig, BuildResult
 from finnmake.runner import devices
 from finnmake.settings import Settings, read_settings
+from finnmake.tasks.hold import Hold
 from finnmake.tasks.names import Names
 from finnmake.tasks.notes import vivado_note
 from finnmake.tasks.schedule_jobs import Gate
@@ -47,9 +45,6 @@ if TYPE_CHECKING:
     from finnmake.records import ModelInfo
     from finnmake.runner.build import BuildRunner
     from finnmake.runner.realizer import Reads
-
-#: The step that writes FINN's estimates.
-ESTIMATE_STEP = "step_generate_estimate_reports"
 
 
 class Workspace:
@@ -91,7 +86,7 @@ class Workspace:
         self._runtime = runtime
         self._begun: set[str] = set()
         self._lock = threading.Lock()
-        self._lock_file: Any = None
+        self._hold: Hold | None = None
         self._open: tuple[Any, Any] | None = None
 
     @functools.cached_property
@@ -186,16 +181,12 @@ class Workspace:
         """All selected configurations as a prefix tree."""
         return space_tree(self.space, self.selection)
 
-    def leaf(self, config: BuildConfig) -> str:
-        """The id of the segment that a configuration's chain ends with."""
-        return self.tree.leaves[config.id]
-
     @functools.cached_property
     def segments(self) -> list[Segment]:
         """The segments on the way of the configurations that this run is about."""
         if self.asked is None:
             return list(self.tree.segments)
-        paths = (self.tree.path_to(self.leaf(config)) for config in self.configs)
+        paths = (self.tree.path_to(self.tree.leaves[config.id]) for config in self.configs)
         return list({segment.id: segment for path in paths for segment in path}.values())
 
     def leader(self, segment: Segment) -> str:
@@ -204,26 +195,6 @@ class Workspace:
             return next(each for each in segment.config_ids if each not in self.ruled_out)
         mine = set(segment.config_ids)
         return next(config.id for config in self.configs if config.id in mine)
-
-    def segment_before(self, config: BuildConfig, depth: int) -> str | None:
-        """The id of the last segment on a configuration's way that ends within its first `depth` steps."""
-        path = self.tree.path_to(self.leaf(config))
-        ends = accumulate(len(segment.steps) for segment in path)
-        within = [segment.id for segment, end in zip(path, ends, strict=True) if end <= depth]
-        return within[-1] if within else None
-
-    def depth(self, segment: Segment) -> int:
-        """How many steps lead from the model to the end of a segment."""
-        return sum(len(each.steps) for each in self.tree.path_to(segment.id))
-
-    def estimates_at(self, config: BuildConfig) -> int | None:
-        """After how many steps there are estimates, where a build goes on beyond them; otherwise None."""
-        if config.global_config["output_stage"] == OutputStage.ESTIMATES.value:
-            return None
-        chain = [entry_name(entry) for _, entry in links(config)]
-        if ESTIMATE_STEP not in chain[:-1]:
-            return None
-        return chain.index(ESTIMATE_STEP) + 1
 
     @property
     def folder(self) -> Path:
@@ -311,11 +282,9 @@ class Workspace:
             with suppress(OSError):
                 store.sweep(os.getpid())
             store.close()
-        if self._lock_file is not None:
-            with suppress(OSError), self._lock_file:
-                if threading.active_count() == 1:  # of a run that was stopped, some may still be writing
-                    self._lock_file.truncate(0)
-            self._lock_file = None
+        if self._hold is not None:
+            self._hold.release()
+            self._hold = None
         atexit.unregister(self.close)
 
     def _listen(self, step: str, event: str, seconds: float) -> None:
@@ -366,29 +335,8 @@ class Workspace:
 
     def lock(self) -> None:
         """Hold the workspace until this process ends. Raises WorkspaceError where another run holds it."""
-        path = self.root / "builds" / ".lock"
-        path.parent.mkdir(exist_ok=True)
-        lock_file = open(path, "a+")  # noqa: SIM115 (held as long as the process lives)
-        lock_file.seek(0)
-        try:
-            fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            with lock_file:
-                holder = lock_file.read().strip() or "unknown"
-            raise WorkspaceError(
-                f"another run is building in this folder (process {holder})",
-                where=Location(path=self.root),
-                cure="Wait for it, or stop it; runs in other clones may share the store.",
-            ) from error
-        self._lock_file = lock_file
+        self._hold = Hold(self.root)
         atexit.register(self.close)
-        if lock_file.read():  # whoever wrote it did not come to its end
-            from finnmake.runner.outputs import remove_partial
-
-            remove_partial(path.parent)
-        lock_file.truncate(0)
-        lock_file.write(f"{os.getpid()}\n")
-        lock_file.flush()
         with suppress(OSError):  # a run that finds everything up to date opens no store
             note(Store(default_root()), self.root)
 
