@@ -1,8 +1,9 @@
 """Every report of both dialects: golden figures, the next source where the best is missing, and damage.
 
-`data/<dialect>/report/` holds what FINN's own code writes for one small network; beside it, for each stage
-that a build may reach, are the metrics and warnings that come of the reports so far. After a wanted change,
-write these anew: `python tests/runner/test_report_shapes.py`.
+`data/<dialect>/report/` holds what FINN's own code writes for one small network, and for open_rtl what a
+build of models/digits_mlp_w2a2.onnx left (target_fps 100000, STITCHED_IP, simulated on digits_heldout.npz).
+Beside it, for each stage that a build may reach, are the metrics and warnings that come of the reports so
+far. After a wanted change, write these anew: `python tests/runner/test_report_shapes.py`.
 """
 
 from __future__ import annotations
