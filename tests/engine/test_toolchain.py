@@ -135,7 +135,7 @@ WORDS_AND_NAMES = {
     *("checked.py", "engine/__init__.py", "engine/editable.py", "engine/search.py", "error_patterns.py"),
     *("errors.py", "plugins/entry_points.py", "plugins/locate.py", "records.py"),
     # What a blueprint of Brainsmith's is read with: the worker writes them only.
-    *(f"blueprint/{name}.py" for name in ("document", "inherit", "paths", "problems", "schema")),
+    *(f"blueprint/{name}.py" for name in ("document", "inherit", "paths", "problems", "reading", "schema")),
 }
 
 

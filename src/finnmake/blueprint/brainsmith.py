@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from finnmake.blueprint import schema, tables
+from finnmake.blueprint import reading, schema, tables
 from finnmake.blueprint.document import Item, keyed
 from finnmake.blueprint.entries import OPTIONAL
 from finnmake.blueprint.inherit import Chain
@@ -142,7 +142,7 @@ class _Translator:
         if not entries:
             return
         section = sections.get(key) or Item(None, where, where)
-        merged = dict(schema.read_mapping(section))
+        merged = dict(reading.read_mapping(section))
         self._add(merged, entries)
         sections[key] = replace(section, value=merged)
 
@@ -153,7 +153,7 @@ class _Translator:
 
     def _finn_config(self, item: Item) -> dict[str, Item]:
         found = {}
-        for name, entry in schema.read_mapping(item).items():
+        for name, entry in reading.read_mapping(item).items():
             if name in _PART_OF_STEPS:
                 with self.problems.collecting():
                     _check_whole(entry, name)
@@ -167,7 +167,7 @@ class _Translator:
 
     def _design_space(self, top: dict[str, Item], config: Mapping[str, Item], root: Item) -> None:
         written = top.get("design_space") or Item({}, keyed(root.where, "design_space"), root.where)
-        space = dict(schema.read_mapping(written))
+        space = dict(reading.read_mapping(written))
         if written.value is None:  # what is extended is taken out, but for what the top of a file says
             space = {
                 key: Item(None, keyed(written.where, f"design_space.{key}"), written.key_where)
@@ -265,7 +265,7 @@ def _output_stage(item: Item) -> Item:
     if item.value is None:
         return item
     if not isinstance(item.value, str) or item.value not in _OUTPUTS:
-        raise schema.wrong(item, f"one of {', '.join(_OUTPUTS)}")
+        raise reading.wrong(item, f"one of {', '.join(_OUTPUTS)}")
     return replace(item, value=_OUTPUTS[item.value])
 
 

@@ -8,7 +8,7 @@ from itertools import chain, product
 from math import prod
 from typing import Any
 
-from finnmake.blueprint import schema
+from finnmake.blueprint import reading, schema
 from finnmake.blueprint.context import Context, refuse_many
 from finnmake.blueprint.document import Item
 from finnmake.blueprint.names import did_you_mean
@@ -104,7 +104,7 @@ class EntryReader:
         if isinstance(item.value, str):
             return [self._alone(item, item.value)]
         if not isinstance(item.value, dict):
-            raise schema.wrong(
+            raise reading.wrong(
                 item, f"the name of a {self.kind}, or {{{self.name_key}: ..., parameters: {{...}}}}"
             )
         if self.name_key in item.value:
@@ -136,9 +136,9 @@ class EntryReader:
     def _stage(self, item: Item, stages: Sequence[str]) -> dict[str, str]:
         for key, entry in item.value.items():
             if key != "stage":
-                raise schema.unknown_key(entry, key, ("stage",))
+                raise reading.unknown_key(entry, key, ("stage",))
         named = item.value["stage"]
-        stage: str = schema.read_value(named, schema.TEXT)
+        stage: str = reading.read_value(named, schema.TEXT)
         if stage not in stages:
             raise BlueprintError(
                 f"there is no stage {stage!r} to stand here",
@@ -149,7 +149,7 @@ class EntryReader:
 
     def _entries_with_parameters(self, item: Item) -> list[Any]:
         named = item.value[self.name_key]
-        name = self.context.checked_name(named, self.kind, schema.read_value(named, schema.TEXT))
+        name = self.context.checked_name(named, self.kind, reading.read_value(named, schema.TEXT))
         reaction = self._reaction(item)
         parameters = _parameters(item, self.name_key, self._other_keys)
         check_parameters(self.context.known, self.kind, name, item, parameters)
@@ -172,7 +172,7 @@ class EntryReader:
         said = item.value.get(schema.ON_ERROR) if self.kind == "transform" else None
         if said is None or said.value is None:
             return {}
-        reaction: str = schema.read_value(said, schema.REACTION)
+        reaction: str = reading.read_value(said, schema.REACTION)
         return {} if reaction == schema.FAIL else {schema.ON_ERROR: reaction}
 
     def _values(self, item: Item) -> tuple[Any, ...]:
@@ -196,10 +196,10 @@ def _parameters(item: Item, name_key: str, other_keys: Sequence[str]) -> Mapping
     """The keyword arguments of an entry; those of a step may also stand beside its name."""
     entries = {key: entry for key, entry in item.value.items() if key not in (name_key, *other_keys)}
     below = entries.pop("parameters", None)
-    parameters = {} if below is None else dict(schema.read_mapping(below))
+    parameters = {} if below is None else dict(reading.read_mapping(below))
     for key, entry in entries.items():
         if name_key != "step":
-            raise schema.unknown_key(entry, key, (name_key, "parameters", *other_keys))
+            raise reading.unknown_key(entry, key, (name_key, "parameters", *other_keys))
         if key in parameters:
             raise BlueprintError(
                 f"the parameter {key!r} is given twice", where=entry.key_where, cure="Keep one of the two."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from finnmake.blueprint import schema, tables
+from finnmake.blueprint import reading, schema, tables
 from finnmake.blueprint.context import Context
 from finnmake.blueprint.document import Item
 from finnmake.blueprint.names import did_you_mean, question
@@ -23,7 +23,7 @@ def read_config(item: Item, context: Context) -> list[Slot]:
     slots = []
     entries = None
     with context.problems.collecting():
-        entries = schema.read_mapping(item)
+        entries = reading.read_mapping(item)
     for name, entry in (entries or {}).items():
         with context.problems.collecting():
             options = _options(name, entry, context)
@@ -52,7 +52,7 @@ def _field_type(name: str, item: Item) -> FieldType:
         raise BlueprintError(f"{name} cannot be set here: {reason}", where=item.key_where, cure=cure)
     kind = tables.config_field(name)
     if kind is None:
-        raise schema.unknown_key(item, name, tuple(tables.config_field_names()))
+        raise reading.unknown_key(item, name, tuple(tables.config_field_names()))
     return kind
 
 
@@ -71,7 +71,7 @@ def _depth(item: Item, most: int) -> int:
 def _value(name: str, item: Item, kind: FieldType, context: Context) -> Any:
     if isinstance(item.value, dict) and {"from", "to"} <= item.value.keys():
         _refuse_range(item, kind)
-    value = schema.read_field(item, name, kind)
+    value = reading.read_field(item, name, kind)
     if value is None:
         return None
     if kind.type == "path":

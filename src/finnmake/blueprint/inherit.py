@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from finnmake.blueprint import schema
+from finnmake.blueprint import reading, schema
 from finnmake.blueprint.document import Item, keyed, read_document
 from finnmake.blueprint.names import did_you_mean
 from finnmake.blueprint.paths import BlueprintPaths
@@ -92,7 +92,7 @@ def read_chain(paths: BlueprintPaths, variables: Collection[str]) -> Chain:
         seen[real] = name
         root = read_document(_decoded(data, name), name)
         if not isinstance(root.value, dict):
-            raise schema.wrong(root, "a mapping (key: value)")
+            raise reading.wrong(root, "a mapping (key: value)")
         files.append(root)
         assert name.path is not None
         folders[name.path] = path.parent
@@ -137,7 +137,7 @@ def _cycle(names: list[Location], where: Location) -> BlueprintError:
 
 def _expanded(item: Item, variables: Collection[str]) -> str:
     """The path in `extends`, with `${VAR}` replaced. Raises BlueprintError."""
-    text: str = schema.read_value(item, schema.TEXT)
+    text: str = reading.read_value(item, schema.TEXT)
     return _VARIABLE.sub(lambda match: _variable(match[1], item.where, variables), text)
 
 

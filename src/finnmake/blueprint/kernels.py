@@ -7,7 +7,7 @@ from itertools import product
 from math import prod
 from typing import Any
 
-from finnmake.blueprint import brainsmith_steps, schema, tables
+from finnmake.blueprint import brainsmith_steps, reading, schema, tables
 from finnmake.blueprint.context import Context, refuse_many
 from finnmake.blueprint.document import Item
 from finnmake.blueprint.fields import is_axis
@@ -67,7 +67,7 @@ def check_read(item: Item, kernels: Sequence[Slot], steps: Sequence[Slot], conte
 def _written(item: Item, context: Context) -> Iterator[tuple[str, Item, Item]]:
     """(name, where it stands, what is said of it) of each kernel. Raises BlueprintError."""
     if not isinstance(item.value, list):
-        yield from ((name, entry, entry) for name, entry in schema.read_mapping(item).items())
+        yield from ((name, entry, entry) for name, entry in reading.read_mapping(item).items())
         return
     for child in item.value:
         with context.problems.collecting():
@@ -77,7 +77,7 @@ def _written(item: Item, context: Context) -> Iterator[tuple[str, Item, Item]]:
                 ((name, entry),) = child.value.items()
                 yield name, entry, entry
             else:
-                raise schema.wrong(child, "the name of a kernel, or {KERNEL: its backends}")
+                raise reading.wrong(child, "the name of a kernel, or {KERNEL: its backends}")
 
 
 def _check_kernel(name: str, item: Item) -> None:
@@ -109,7 +109,7 @@ def _chosen(kernel: str, item: Item, context: Context) -> list[_Priority]:
     entries = item.value
     for key, entry in entries.items():
         if key not in schema.KERNEL_KEYS:
-            raise schema.unknown_key(entry, key, schema.KERNEL_KEYS)
+            raise reading.unknown_key(entry, key, schema.KERNEL_KEYS)
     choose, priority = (_present(entries, key) for key in ("choose", "priority"))
     if choose is not None and priority is not None:
         raise BlueprintError(
@@ -119,12 +119,12 @@ def _chosen(kernel: str, item: Item, context: Context) -> list[_Priority]:
         )
     if priority is not None:
         if not isinstance(priority.value, list):
-            raise schema.wrong(priority, "a list of backends in order of priority")
+            raise reading.wrong(priority, "a list of backends in order of priority")
         return [_priority(kernel, priority, context)]
     if choose is None:
         return [()]
     if not isinstance(choose.value, list) or not choose.value:
-        raise schema.wrong(choose, "a list of backends, or of lists of them in order of priority")
+        raise reading.wrong(choose, "a list of backends, or of lists of them in order of priority")
     found = context.distinct(
         choose.value, lambda child: [_priority(kernel, child, context)], "among the alternatives"
     )
@@ -140,7 +140,7 @@ def _priority(kernel: str, item: Item, context: Context) -> _Priority:
     """One backend, or a list of them in order of priority. Raises BlueprintError."""
     if isinstance(item.value, list):
         if not item.value:
-            raise schema.wrong(item, "at least one backend")
+            raise reading.wrong(item, "at least one backend")
         return context.distinct(item.value, lambda child: [_backend(kernel, child)], "in the list")
     return (_backend(kernel, item),)
 
@@ -148,7 +148,7 @@ def _priority(kernel: str, item: Item, context: Context) -> _Priority:
 def _backend(kernel: str, item: Item) -> str:
     known = tables.kernel_backends(kernel)
     if not isinstance(item.value, str):
-        raise schema.wrong(item, f"a backend: {' or '.join(known)}")
+        raise reading.wrong(item, f"a backend: {' or '.join(known)}")
     if item.value not in known:
         cure = did_you_mean(item.value, known) or f"It has {' and '.join(known)}."
         raise BlueprintError(
@@ -162,7 +162,7 @@ def _attributes(
 ) -> dict[str, tuple[Any, ...]]:
     """Attribute -> its values. What is wrong is noted in the context."""
     found: dict[str, tuple[Any, ...]] = {}
-    for name, entry in ({} if item is None else schema.read_mapping(item)).items():
+    for name, entry in ({} if item is None else reading.read_mapping(item)).items():
         with context.problems.collecting():
             found[name] = _attribute(kernel, name, entry, backends, context)
     return found
@@ -197,9 +197,9 @@ def _attribute(
     if attribute.choices:
         kind = FieldType("enum", choices=attribute.choices)  # type: ignore[arg-type]
     if not is_axis(item, kind.depth):
-        return (schema.read_value(item, kind),)
+        return (reading.read_value(item, kind),)
     if not item.value:
         raise BlueprintError(
             "the axis has no values", where=item.where, cure="Write one, or take the key out."
         )
-    return context.distinct(item.value, lambda child: [schema.read_value(child, kind)], "on the axis")
+    return context.distinct(item.value, lambda child: [reading.read_value(child, kind)], "on the axis")

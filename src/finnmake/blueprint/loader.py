@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from finnmake.blueprint import brainsmith, schema
+from finnmake.blueprint import brainsmith, reading, schema
 from finnmake.blueprint.brainsmith_fields import check_fields
 from finnmake.blueprint.brainsmith_steps import BRAINSMITH, default_steps, names_for
 from finnmake.blueprint.context import Context
@@ -155,7 +155,7 @@ class _Forge:
             for key, entry in item.value.items() if item and isinstance(item.value, dict) else ():
                 with self._problems.collecting():
                     if key not in keys:
-                        raise schema.unknown_key(entry, key, keys)
+                        raise reading.unknown_key(entry, key, keys)
 
     def _read(
         self, entries: Mapping[str, Item], key: str, reader: Callable[[Item], _Value], default: _Value
@@ -182,7 +182,7 @@ class _Forge:
         cure = "Write `name: ...`."
         if len(self._files.files) > 1:
             cure = "Write `name: ...`: the one that it extends has outputs of its own."
-        return self._required(top, "name", schema.read_name, cure)
+        return self._required(top, "name", reading.read_name, cure)
 
     def _model_path(self, top: Mapping[str, Item]) -> str:
         if self._model is None:
@@ -199,12 +199,12 @@ class _Forge:
         return None if read is None else partial(read, self._context.paths.project / model_path)
 
     def _read_file(self, item: Item) -> str:
-        text: str = schema.read_value(item, FieldType("path"))
+        text: str = reading.read_value(item, FieldType("path"))
         return self._context.paths.file(text, item.where)
 
     def _read_backend(self, item: Item) -> str:
         """The backend's own name. Raises BlueprintError."""
-        name: str = schema.read_value(item, schema.TEXT)
+        name: str = reading.read_value(item, schema.TEXT)
         try:
             return self._backends.find(name)[0]
         except FinnmakeError as error:
@@ -225,7 +225,7 @@ class _Forge:
     def _compiler_space(self, top: Mapping[str, Item], stage: str, backend: str) -> HWCompilerSpace:
         """The slots, in the order of their sections in the file; default steps that are not written last."""
         inner: Mapping[str, Item] = {}
-        inner = self._read(top, "design_space", schema.read_mapping, inner)
+        inner = self._read(top, "design_space", reading.read_mapping, inner)
         no_stages: dict[str, Item] = {}
         stages = self._read(inner, "transforms", partial(read_stages, context=self._context), no_stages)
         problems = len(self._problems)
@@ -307,20 +307,20 @@ def _check_device(root: Item, inner: Mapping[str, Item]) -> None:
 
 def _read_version(item: Item) -> int:
     if type(item.value) is not int or item.value != schema.VERSION:
-        raise schema.wrong(item, f"{schema.VERSION}, the only version that this finnmake reads")
+        raise reading.wrong(item, f"{schema.VERSION}, the only version that this finnmake reads")
     return item.value
 
 
 def _read_stage(item: Item) -> str:
-    stage: str = schema.read_value(item, schema.OUTPUT_STAGE)
+    stage: str = reading.read_value(item, schema.OUTPUT_STAGE)
     return stage
 
 
 def _read_timeout(item: Item) -> int:
-    seconds: int = schema.read_number(item, schema.SECONDS, schema.BOUNDS["timeout"])
+    seconds: int = reading.read_number(item, schema.SECONDS, schema.BOUNDS["timeout"])
     return seconds
 
 
 def _read_text(item: Item) -> str:
-    text: str = schema.read_value(item, schema.TEXT)
+    text: str = reading.read_value(item, schema.TEXT)
     return text

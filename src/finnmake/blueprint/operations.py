@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from finnmake.blueprint import schema
+from finnmake.blueprint import reading, schema
 from finnmake.blueprint.document import Item, shortened
 from finnmake.blueprint.entries import OPTIONAL
 from finnmake.blueprint.names import did_you_mean
@@ -40,7 +40,7 @@ def resolve_steps(
                 base, waiting = None, []
                 continue
             if not isinstance(layer.value, list):
-                raise schema.wrong(layer, f"`{DEFAULT}` or a list of steps")
+                raise reading.wrong(layer, f"`{DEFAULT}` or a list of steps")
             operations = [item for item in layer.value if is_operation(item)]
             plain = [item for item in layer.value if not is_operation(item)]
             if (named := next((item for item in plain if item.value == DEFAULT), None)) is not None:
@@ -74,7 +74,7 @@ def _applied(item: Item, steps: list[Item]) -> list[Item]:
         _check_keys(item, (name,))
         inner = item.value[name]
         if not isinstance(inner.value, dict):
-            raise schema.wrong(inner, "{insert: ...}")
+            raise reading.wrong(inner, "{insert: ...}")
         _check_keys(inner, ("insert",))
         new = _content(inner, "insert")
         changed = [*new, *steps] if name == "at_start" else [*steps, *new]
@@ -97,7 +97,7 @@ def _at_target(item: Item, name: str, steps: list[Item]) -> list[Item]:
 def _check_keys(item: Item, keys: Sequence[str]) -> None:
     for key, entry in item.value.items():
         if key not in keys:
-            raise schema.unknown_key(entry, key, keys)
+            raise reading.unknown_key(entry, key, keys)
 
 
 def _content(item: Item, key: str) -> list[Item]:
@@ -115,7 +115,7 @@ def _content(item: Item, key: str) -> list[Item]:
 def _find(target: Item, steps: Sequence[Item]) -> int:
     """The place of the only item that a target names. Raises BlueprintError."""
     if not isinstance(target.value, (str, list)) or not target.value:
-        raise schema.wrong(
+        raise reading.wrong(
             target, "the name of a step or stage in the list, or a branch as it is written there"
         )
     found = [at for at, item in enumerate(steps) if _is_meant(item, target)]

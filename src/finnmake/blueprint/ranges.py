@@ -9,7 +9,7 @@ from itertools import takewhile
 from math import floor, log, log1p
 from typing import Any
 
-from finnmake.blueprint import schema
+from finnmake.blueprint import reading, schema
 from finnmake.blueprint.context import refuse_many
 from finnmake.blueprint.document import Item
 from finnmake.blueprint.tables import FieldType
@@ -53,10 +53,10 @@ def read_range(item: Item, whole: bool) -> tuple[Any, ...]:
 
 
 def _entries(item: Item) -> Mapping[str, Item]:
-    entries = schema.read_mapping(item)
+    entries = reading.read_mapping(item)
     for key, entry in entries.items():
         if key not in schema.RANGE_KEYS:
-            raise schema.unknown_key(entry, key, schema.RANGE_KEYS)
+            raise reading.unknown_key(entry, key, schema.RANGE_KEYS)
     for key in ("from", "to"):
         if key not in entries:
             raise _incomplete(item, f"the range has no {key!r}")
@@ -78,7 +78,7 @@ def _incomplete(item: Item, message: str) -> BlueprintError:
 
 def _exact(item: Item) -> Fraction:
     """A number as it is written in decimals. Raises BlueprintError for anything else."""
-    schema.read_value(item, _NUMBER)
+    reading.read_value(item, _NUMBER)
     return Fraction(repr(item.value))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from finnmake.blueprint import schema, tables
+from finnmake.blueprint import reading, schema, tables
 from finnmake.blueprint.document import Item, keyed
 from finnmake.blueprint.expressions import Expression
 from finnmake.blueprint.names import did_you_mean
@@ -38,7 +38,7 @@ def read_search(item: Item, problems: Problems) -> SearchConfig:
     found: dict[str, Any] = {}
     entries: Mapping[str, Item] = {}
     with problems.collecting():
-        entries = schema.read_mapping(item)
+        entries = reading.read_mapping(item)
     for key, entry in entries.items():
         if key in _TYPES and entry.value is not None:
             with problems.collecting():
@@ -51,9 +51,9 @@ def read_search(item: Item, problems: Problems) -> SearchConfig:
 def _setting(key: str, item: Item) -> Any:
     bound = schema.BOUNDS.get(key)
     return (
-        schema.read_value(item, _TYPES[key])
+        reading.read_value(item, _TYPES[key])
         if bound is None
-        else schema.read_number(item, _TYPES[key], bound)
+        else reading.read_number(item, _TYPES[key], bound)
     )
 
 
@@ -89,9 +89,9 @@ def read_expressions(
     truths = [name for name, kind in kinds.items() if kind is not None and kind.type == "bool"]
     found = []
     with problems.collecting():
-        for child in schema.read_list(item):
+        for child in reading.read_list(item):
             with problems.collecting():
-                text = schema.read_value(child, schema.TEXT)
+                text = reading.read_value(child, schema.TEXT)
                 found.append(Expression.read(text, child.where, known, what, truths))
     return tuple(found)
 
@@ -100,7 +100,7 @@ def read_objectives(item: Item, problems: Problems) -> tuple[tuple[str, str], ..
     """(metric, `max` or `min`) in the written order."""
     found = []
     with problems.collecting():
-        entries = schema.read_mapping(item)
+        entries = reading.read_mapping(item)
         if not entries:
             raise BlueprintError(
                 "there is no objective",
@@ -110,7 +110,7 @@ def read_objectives(item: Item, problems: Problems) -> tuple[tuple[str, str], ..
         for metric, entry in entries.items():
             with problems.collecting():
                 _check_metric(metric, entry)
-                found.append((metric, schema.read_value(entry, _DIRECTION)))
+                found.append((metric, reading.read_value(entry, _DIRECTION)))
     return tuple(found)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from finnmake.blueprint import schema
+from finnmake.blueprint import reading, schema
 from finnmake.blueprint.document import Item
 from finnmake.blueprint.problems import Problems
 from finnmake.blueprint.tables import FieldType
@@ -18,12 +18,12 @@ def read_mock(item: Item, problems: Problems) -> dict[str, Any]:
     """`{delay: SECONDS, failures: {CATEGORY: RATE}}`, as far as it is written; what is wrong is noted."""
     entries: Mapping[str, Item] = {}
     with problems.collecting():
-        entries = schema.read_mapping(item)
+        entries = reading.read_mapping(item)
     found: dict[str, Any] = {}
     for key, entry in entries.items():
         with problems.collecting():
             if key == "delay" and entry.value is not None:
-                found[key] = schema.read_number(entry, _NUMBER, schema.BOUNDS[key])
+                found[key] = reading.read_number(entry, _NUMBER, schema.BOUNDS[key])
             elif key == "failures":
                 found[key] = _failures(entry, problems)
     return {key: value for key, value in found.items() if value}
@@ -32,12 +32,12 @@ def read_mock(item: Item, problems: Problems) -> dict[str, Any]:
 def _failures(item: Item, problems: Problems) -> dict[str, float]:
     """Category -> the part of the builds that fails with it. Raises BlueprintError."""
     rates = {}
-    for category, entry in schema.read_mapping(item).items():
+    for category, entry in reading.read_mapping(item).items():
         with problems.collecting():
             if category not in schema.MOCK_FAILURES:
-                raise schema.unknown_key(entry, category, schema.MOCK_FAILURES)
+                raise reading.unknown_key(entry, category, schema.MOCK_FAILURES)
             if entry.value is not None:
-                rates[category] = schema.read_number(entry, _NUMBER, schema.BOUNDS["failures"])
+                rates[category] = reading.read_number(entry, _NUMBER, schema.BOUNDS["failures"])
     if sum(rates.values()) > 1:
         raise BlueprintError(
             f"the rates add up to {sum(rates.values()):g}",

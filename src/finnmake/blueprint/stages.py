@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from finnmake.blueprint import schema, tables
+from finnmake.blueprint import reading, schema, tables
 from finnmake.blueprint.context import Context
 from finnmake.blueprint.document import Item
 from finnmake.blueprint.entries import EntryReader
@@ -22,7 +22,7 @@ def read_stages(item: Item, context: Context) -> dict[str, Item]:
     entries: Mapping[str, Item] = {}
     found = {}
     with context.problems.collecting():
-        entries = schema.read_mapping(item)
+        entries = reading.read_mapping(item)
     for stage, entry in entries.items():
         with context.problems.collecting():
             found[stage] = entry
@@ -51,7 +51,7 @@ def read_transforms(stages: Mapping[str, Item], context: Context) -> list[Slot]:
     for stage, item in stages.items():
         kind = schema.STAGES.get(stage, "transform")
         with context.problems.collecting():
-            items = schema.read_list(item)
+            items = reading.read_list(item)
             found = EntryReader(context, TRANSFORM, kind, "name").slots(items, stage)
             slots += found
             if kind == "analysis":

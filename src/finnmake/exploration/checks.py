@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from finnmake.blueprint import schema, tables
+from finnmake.blueprint import reading, schema, tables
 from finnmake.blueprint.document import Item
 from finnmake.blueprint.names import did_you_mean
 from finnmake.blueprint.slots import entry_name
@@ -56,7 +56,7 @@ def _check_field(name: str, value: Any) -> None:
     if kind is None:
         cure = did_you_mean(name, tables.config_field_names()) or "See docs/blueprint.md for the fields."
         raise _wrong("config_flags", f"FINN's configuration has no field {name!r}", cure)
-    schema.read_field(_item(value, Location(key=name)), name, kind)
+    reading.read_field(_item(value, Location(key=name)), name, kind)
 
 
 def _item(value: Any, where: Location) -> Item:
