@@ -24,6 +24,7 @@ FILES = sorted((REPOSITORY / "blueprints").glob("*.yaml"))
 COUNTS = {
     "digits": (8, 8),
     "digits_cnn": (4, 4),
+    "digits_cnn_open": (24, 24),
     "digits_cnn_sample": (18_432, 18_432),
     "digits_explore": (288, 138),
     "digits_float": (4, 4),

@@ -142,6 +142,10 @@ class BuildConfig:
         return config
 
 
+#: In `BuildMetrics.raw_metrics`: metric -> what FINN estimated, in its unit, where the metric was measured.
+ESTIMATED = "estimated"
+
+
 @dataclass
 class BuildMetrics:
     """What a build is worth; `None` where the flow cannot know. Raises ValueError for what cannot be.

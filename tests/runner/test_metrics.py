@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from finnmake.records import BuildMetrics
+from finnmake.records import ESTIMATED, BuildMetrics
 from finnmake.runner import report_shapes as shapes
 from finnmake.runner.metrics import add_accuracy, collect
 
@@ -128,6 +128,23 @@ def test_out_of_context_synthesis_beats_estimates(estimates):
     assert metrics.bram_utilization == 23 / 280  # 2 x 10 + 3, not the tiles
     assert metrics.raw_metrics["FF"] == 4000
     assert metrics.raw_metrics["wns_ns"] == 0
+
+
+def test_estimates_stay_beside_what_was_measured(estimates):
+    assert ESTIMATED not in read(estimates)[0].raw_metrics
+    write(
+        estimates,
+        open_rtl_synthesis={"total": {"LUT": 1330, "DSP": 0, "BRAM_18K": 14, "URAM": 0}},
+        rtlsim_performance=[{"latency_cycles": [500], "throughput_fps": 0}],
+    )
+    found = read(estimates)[0]
+    assert found.throughput == 13950.892857142857  # 0 was not measured: the estimate counts
+    assert found.raw_metrics[ESTIMATED] == {
+        "latency": 175.88,
+        "lut_utilization": 2566 / 53200,
+        "dsp_utilization": 11 / 220,
+        "bram_utilization": 10 / 280,
+    }
 
 
 def test_upstream_out_of_context_counts_tiles_of_36_kb(estimates):

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from finnmake.blueprint.expressions import Expression
 from finnmake.errors import BlueprintError
-from finnmake.exploration.ranking import metric_value, pareto_set, rank
+from finnmake.exploration.ranking import dominates, metric_value, pareto_set, rank
 from finnmake.records import BuildMetrics, BuildResult
 
 #: So many configurations are named in a warning.
@@ -60,6 +60,14 @@ class Judgement:
         if not self._objectives:
             return []
         return rank({each: self._point(each) for each in self.pareto or self.feasible}, self._senses)
+
+    def better_than(self, config_id: str) -> str | None:
+        """The best of the Pareto set that beats a feasible configuration; None where there is none."""
+        if config_id not in self.feasible:
+            return None
+        point = self._point(config_id)
+        better = (each for each in self.ranked if dominates(self._point(each), point, self._senses))
+        return next(better, None)
 
     def _apply(self, limit: Expression) -> None:
         """Leave those in `feasible` that meet a limit."""

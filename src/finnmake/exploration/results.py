@@ -14,6 +14,7 @@ from finnmake.blueprint.space import DesignSpace
 from finnmake.checked import arguments, refusal, validate
 from finnmake.errors import BlueprintError, Location, WorkspaceError
 from finnmake.exploration.axes import FIRST_COLUMNS, LAST_COLUMNS, space_axes, values_at
+from finnmake.exploration.estimates import Misled, estimates_of, misled
 from finnmake.exploration.judging import Judgement
 from finnmake.exploration.ranking import METRICS, SENSES, metric_value
 from finnmake.exploration.table import make_frame, write_csv, write_parquet
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 #: The files of `write`.
 CSV_FILE, JSON_FILE, PARQUET_FILE = "results.csv", "results.json", "results.parquet"
+
+#: The file of `write` that is there where something was both estimated and measured.
+ESTIMATES_FILE = "estimates.csv"
 
 
 @dataclass(frozen=True)
@@ -173,6 +177,11 @@ class ExplorationResult:
         """What limits and objectives could not be held against, a sentence each."""
         return tuple(self._judgement.warnings)
 
+    @cached_property
+    def misled(self) -> Misled | None:
+        """Where FINN's estimates misled; None where nothing was both estimated and measured."""
+        return misled(self.results, self.objectives, self.limits, self._judgement)
+
     def result_of(self, config_id: str) -> BuildResult:
         """What came of a configuration. Raises KeyError."""
         return self._by_id[config_id][1]
@@ -200,6 +209,25 @@ class ExplorationResult:
             columns[name] = [float("nan") if value is None else value for value in columns[name]]
         return make_frame(columns)
 
+    def estimates_dataframe(self) -> pd.DataFrame:
+        """A table of what was both estimated and measured, with a row for each configuration and metric.
+
+        Columns: config_id, pareto, pareto_by_estimates, metric, estimated and measured (in the metric's
+        unit), ratio (measured over estimated; NaN where nothing was estimated to be taken).
+        """
+        found = self.misled
+        guessed = set(found.pareto) if found else set()
+        pareto = set(self._judgement.pareto)
+        rows = []
+        for result in filter(BuildResult.is_successful, self.results):
+            name = result.config_id
+            for metric, guess in estimates_of(result.metrics).items():
+                value = metric_value(result.metrics, metric) or 0.0
+                ratio = value / guess if guess else None
+                rows.append((name, name in pareto, name in guessed, metric, guess, value, ratio))
+        columns = ("config_id", "pareto", "pareto_by_estimates", "metric", "estimated", "measured", "ratio")
+        return make_frame({name: [row[at] for row in rows] for at, name in enumerate(columns)})
+
     def to_dict(self) -> dict[str, Any]:
         """The record as JSON values; `summary` repeats what follows from the rest, for other readers."""
         return {
@@ -223,6 +251,7 @@ class ExplorationResult:
                 "best_config": self.best_config.id if self.best_config else None,
                 "sharing": self.steps.sharing,
                 "warnings": list(self.warnings),
+                "misled": self.misled.to_dict() if self.misled else None,
             },
         }
 
@@ -261,9 +290,17 @@ class ExplorationResult:
 
 
 def write(result: ExplorationResult, folder: Path) -> None:
-    """Write `results.csv`, `results.parquet` and `results.json`, the whole record, each by rename."""
+    """Write `results.csv`, `results.parquet` and `results.json`, the whole record, each by rename.
+
+    `estimates.csv` beside them is there where FINN's estimates can be compared with what was measured.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     frame = result.to_dataframe()
+    if result.misled is None:
+        (folder / ESTIMATES_FILE).unlink(missing_ok=True)
+    else:
+        with written_whole(folder / ESTIMATES_FILE) as path:
+            write_csv(result.estimates_dataframe(), path)
     with written_whole(folder / CSV_FILE) as path:
         write_csv(frame, path)
     with written_whole(folder / PARQUET_FILE) as path:

@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from finnmake.records import BuildMetrics
+from finnmake.records import ESTIMATED, BuildMetrics
 from finnmake.runner.anomalies import Evidence, Figure, anomalies
 from finnmake.runner.devices import DeviceTotals, known_parts_hint, totals
 from finnmake.runner.report_shapes import (
     ESTIMATED_RESOURCES,
+    FINN_ESTIMATES,
     HARDWARE_ACCURACY,
     METRIC_READINGS,
     RAW_FIGURES,
@@ -65,6 +66,9 @@ def collect(
     metrics.raw_metrics = _raw_figures(reports)
     device = _device(reports, fpga_part)
     _utilization(metrics, reports, device, figures)
+    estimated = dict(_estimated(figures, device))
+    if estimated:
+        metrics.raw_metrics[ESTIMATED] = estimated
     odd = anomalies(Evidence(metrics.validated(), figures, period, device))
     return metrics, [*reports.warnings(), *odd]
 
@@ -224,6 +228,22 @@ def _utilization(
             fraction = _fraction(reports, device, resource, best.value)
             if fraction is not None:
                 _set(metrics, metric_of[resource], fraction, best.source)
+
+
+def _estimated(
+    figures: Mapping[str, list[Figure]], device: DeviceTotals | None
+) -> Iterator[tuple[str, float]]:
+    """Metrics that FINN estimated, in their units, where another source is the better one."""
+    for metric in (*METRIC_READINGS, *UTILIZATION):
+        resource = UTILIZATION.get(metric)
+        found = [each for each in figures[resource or metric] if resource or each.value > 0]
+        guess = next((each for each in found if each.file in FINN_ESTIMATES), None)
+        if guess is None or found[0].file in FINN_ESTIMATES:
+            continue
+        if resource is None:
+            yield metric, guess.value
+        elif device is not None and device.counts()[resource]:
+            yield metric, guess.value / device.counts()[resource]
 
 
 def _device(reports: Reports, fpga_part: str | None) -> DeviceTotals | None:

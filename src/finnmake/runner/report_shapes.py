@@ -42,6 +42,9 @@ POWER = "power_estimate_summary.json"
 #: What analytical models wrote: the rest was simulated, synthesised or measured by a tool.
 ESTIMATES = (ESTIMATED_RESOURCES, EMPIRICAL_RESOURCES, PERFORMANCE, HLS_RESOURCES)
 
+#: Those of FINN itself, made before any tool has run.
+FINN_ESTIMATES = (ESTIMATED_RESOURCES, EMPIRICAL_RESOURCES, PERFORMANCE)
+
 
 @dataclass(frozen=True)
 class Reading:

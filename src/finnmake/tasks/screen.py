@@ -16,6 +16,7 @@ from finnmake.records import BuildConfig, BuildResult, BuildStatus
 from finnmake.runner.failures import FAILURE_PAGE, printed
 from finnmake.tasks import live, plain
 from finnmake.tasks.figures import figures, ranking_lines
+from finnmake.tasks.misled_text import misled_lines
 from finnmake.tasks.progress import Progress, View
 from finnmake.tasks.summary import Outcome, Steps, failure_lines, last_line, report_line, slowest_lines
 
@@ -236,9 +237,12 @@ class Screen:
         """What an exploration came to: the best configurations, and where the tables are."""
         for line in ranking_lines(found):
             self.line(line)
+        for line in misled_lines(found):
+            self.line(line)
         for warning in (*found.warnings, *warnings):
             self.line(f"warning: {warning}")
-        self.line(f"results: {folder}/ (results.csv, results.json, results.parquet)")
+        estimates = ", estimates.csv" if found.misled else ""
+        self.line(f"results: {folder}/ (results.csv, results.json, results.parquet{estimates})")
 
     def summary(
         self, outcome: Outcome, results: Mapping[str, BuildResult], folders: Mapping[str, str]
