@@ -147,6 +147,21 @@ def test_a_file_sets_all_depths_and_has_to(tmp_path: Path) -> None:
         flow.run(dense(), tmp_path / "b", until=FIFOS, fifo_config_file=str(file))
 
 
+def test_finn_takes_folding_and_depths_from_the_file(tmp_path: Path) -> None:
+    from finn.transformation.general import ApplyConfig
+
+    folded = flow.run(dense(), tmp_path / "a", until=FIFOS, target_fps=10_000_000)
+    for depth, node in enumerate(filter(graph.is_fifo, folded.graph.node), start=7):
+        graph.set_depth(node, depth)
+    wanted = graph.folding(folded)
+    assert max(values.get("PE", 0) * values.get("SIMD", 0) for values in wanted.values()) > 1
+    file = tmp_path / "folding_config.json"
+    file.write_text(json.dumps(wanted))
+    again = flow.run(dense(), tmp_path / "b", until=FIFOS, folding_config_file=str(file))
+    assert graph.folding(again) != wanted  # FIFOs come later than folding: FINN applies the file once more
+    assert graph.folding(again.transform(ApplyConfig(str(file)))) == wanted
+
+
 def test_another_clock_and_folder_give_the_same_design(tmp_path: Path) -> None:
     def files(name: str, clock_ns: float) -> dict[str, bytes]:
         flow.run(dense(), tmp_path / name, synth_clk_period_ns=clock_ns, target_fps=None)

@@ -29,6 +29,23 @@ _FIFO = "StreamingFIFO_rtl"
 #: Beside the models of a split: how it calls the ends of the whole.
 _ENDS = "ends.json"
 
+#: What FINN's `folding_config_file` sets: the attributes that its builder writes into such files.
+_FOLDING = (
+    "PE",
+    "SIMD",
+    "parallel_window",
+    "ram_style",
+    "ram_style_thresholds",
+    "ram_style_mask",
+    "depth",
+    "impl_style",
+    "resType",
+    "mem_mode",
+    "runtime_writeable_weights",
+    "depth_trigger_uram",
+    "depth_trigger_bram",
+)
+
 _FPGADATAFLOW = "finn.transformation.fpgadataflow"
 
 
@@ -219,6 +236,12 @@ def is_fifo(node: NodeProto) -> bool:
 def set_depth(node: NodeProto, depth: int) -> None:
     """Give a FIFO a depth."""
     support.layer_of(node).set_nodeattr("depth", depth)
+
+
+def folding(model: ModelWrapper) -> dict[str, Any]:
+    """FINN's `folding_config_file` for this very graph, as JSON values: layers, converters and FIFOs."""
+    found: dict[str, Any] = _class("finn.util.config", "extract_model_config")(model, None, _FOLDING)
+    return found
 
 
 def _named(model: ModelWrapper, part: str) -> ModelWrapper:

@@ -127,6 +127,7 @@ def step_open_rtl_size_fifos(model: ModelWrapper, cfg: DataflowBuildConfig) -> M
         graph.set_depth(node, sizing.depths[node.name])
     _report(cfg, FIFO_REPORT, sizing.to_dict())
     _report(cfg, "fifo_sizing.json", fifos.fifo_config(design, sizing.depths))
+    _report(cfg, "folding_config.json", graph.folding(model))
     return step_open_rtl_stitch(model, cfg)
 
 
