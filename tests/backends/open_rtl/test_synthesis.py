@@ -10,7 +10,7 @@ from finnmake.backends.open_rtl import synthesis, tools
 from finnmake.backends.open_rtl.design import Design, Fifo, Layer
 from finnmake.backends.open_rtl.patches import patched
 from finnmake.backends.open_rtl.yosys import run as yosys
-from finnmake.backends.open_rtl.yosys.resources import Resources, of_cells, total
+from finnmake.backends.open_rtl.yosys.resources import KINDS, Resources, of_cells, total
 from finnmake.engine.parts import Parts
 from finnmake.errors import StepError, ToolError
 from tests.backends.open_rtl.test_patches import rtllib
@@ -197,6 +197,16 @@ def test_cells_are_counted_by_what_they_take() -> None:
     cells = {"LUT6": 3, "LUT2": 2, "SRL16E": 4, "RAM32M": 1, "RAM64M8": 1, "INV": 1, "MUXF7": 9, "LUT6_2": 1}
     cells |= {"FDRE": 5, "FDSE": 1, "RAMB18E1": 1, "RAMB36E2": 2, "DSP48E1": 1, "CARRY4": 7}
     assert of_cells(cells) == Resources(LUT=23, FF=6, DSP=1, BRAM_18K=5, URAM=0, CARRY=7)
+
+
+def test_yosys_knows_all_cells_that_are_counted_and_few_others(tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    listed = tmp_path / "cells"
+    yosys.run([*yosys.prepare(), f"tee -q -o {listed} ls =*"], {}, tmp_path, scratch, tmp_path / "log")
+    declared = set(listed.read_text().split())
+    assert declared >= KINDS
+    assert "RAMB4_S1" not in declared
 
 
 def test_a_cell_that_is_not_known_is_not_left_out() -> None:

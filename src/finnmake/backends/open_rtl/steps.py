@@ -55,6 +55,9 @@ SIMULATION_REPORT = "open_rtl_simulation.json"
 SYNTHESIS_REPORT = "open_rtl_synthesis.json"
 FIFO_REPORT = "open_rtl_fifos.json"
 
+#: Layers that are synthesised at the same time, at most: each takes some 0.3 GB of memory.
+_AT_ONCE = 4
+
 
 def step_open_rtl_reference(model: ModelWrapper, cfg: DataflowBuildConfig) -> ModelWrapper:
     """Keep the model as it came: the hardware has to give what it gives."""
@@ -182,7 +185,12 @@ def step_open_rtl_synthesize(model: ModelWrapper, cfg: DataflowBuildConfig) -> M
     design = designs.read(place / RTL)
     with _scratch() as scratch:
         report = synthesis.by_layer(
-            design, place / RTL, cfg._resolve_fpga_part(), scratch / "yosys.log", kept=_kept("synthesis")
+            design,
+            place / RTL,
+            cfg._resolve_fpga_part(),
+            scratch / "yosys.log",
+            kept=_kept("synthesis"),
+            at_once=min(len(os.sched_getaffinity(0)), _AT_ONCE),
         )
     _report(cfg, SYNTHESIS_REPORT, report.as_dict())
     return model

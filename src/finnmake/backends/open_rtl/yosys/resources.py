@@ -31,6 +31,9 @@ _OTHERS: Mapping[str, Mapping[str, int]] = {
 #: Cells that take nothing that is counted.
 _FREE = frozenset(("MUXF7", "MUXF8", "MUXF9", "GND", "VCC", "BUFG"))
 
+#: All cells that a netlist may have.
+KINDS = frozenset((*_LUTS, *(kind for kinds in _OTHERS.values() for kind in kinds), *_FREE))
+
 
 @dataclass(frozen=True)
 class Resources:
@@ -70,7 +73,7 @@ def of_cells(cells: Mapping[str, int]) -> Resources:
     Args:
         cells: kind -> how many.
     """
-    unknown = cells.keys() - _LUTS.keys() - _FREE - {kind for kinds in _OTHERS.values() for kind in kinds}
+    unknown = cells.keys() - KINDS
     if unknown:
         raise ValueError(f"cells of unknown kind: {', '.join(sorted(unknown))}")
     counts = {
