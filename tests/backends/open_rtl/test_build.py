@@ -48,16 +48,19 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return project
 
 
+CONFIG = {
+    "fpga_part": "xc7z020clg400-1",
+    "synth_clk_period_ns": 5.0,
+    "target_fps": 1_000_000,
+    "standalone_thresholds": True,
+}
+
+
 def build(project: Project, name: str, stage: str, *changes: Any, code: int = 0) -> Run:
     project.blueprint(
         name,
         keys={"backend": OPEN_RTL, "output_stage": stage, "model": "../models/small.onnx"},
-        config={
-            "fpga_part": "xc7z020clg400-1",
-            "synth_clk_period_ns": 5.0,
-            "target_fps": 1_000_000,
-            "standalone_thresholds": True,
-        },
+        config=CONFIG,
         steps=[FEWER, *changes],
     )
     run = project.run("build:config_001")
@@ -88,6 +91,40 @@ def test_the_package_is_whole(packaged: Path) -> None:
     listed = (folder / "files.f").read_text().split()
     assert listed and all(any(name.endswith(each) for name in names) for each in listed)
     assert any(name.endswith("_weights.dat") for name in names)
+
+
+def test_an_exploration_of_clocks_simulates_nothing_again_and_tells_where_estimates_misled(
+    project: Project, packaged: Path
+) -> None:
+    objectives = {"throughput": "max", "latency": "min", "lut_utilization": "min"}
+    project.blueprint(
+        "clocks",
+        keys={
+            "backend": OPEN_RTL,
+            "output_stage": "STITCHED_IP",
+            "model": "../models/small.onnx",
+            "objectives": objectives,
+        },
+        config={**CONFIG, "synth_clk_period_ns": [5.0, 4.0]},
+        steps=[FEWER],
+    )
+    run = project.run("explore")
+    assert run.code == 0, run.output
+    for costly in ("size_fifos", "simulate", "synthesize"):
+        assert f"step_open_rtl_{costly}" not in run.output
+    said = run.output.partition("\nmeasured / ")[2].partition("\nresults: ")[0]
+    assert f"measured / {said}\n" == MISLED
+
+
+MISLED = """\
+measured / FINN's estimate  builds  least  median  most  farthest off
+throughput                       2      1       1     1    config_001
+latency                          2   1.07    1.07  1.07    config_001
+lut_utilization                  2   2.19    2.19  2.19    config_001
+dsp_utilization                  2    1.5     1.5   1.5    config_001
+bram_utilization                 2      0       0     0    config_001
+Pareto set by estimates (throughput, latency, lut_utilization): the same
+"""
 
 
 def test_one_altered_weight_fails_the_build_and_is_named(project: Project) -> None:
