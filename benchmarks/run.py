@@ -11,6 +11,7 @@ from pathlib import Path
 
 import engine
 import exploration
+import open_rtl
 from container import CONTAINER, container
 from measure import REPOSITORY, Row, machine
 
@@ -50,6 +51,7 @@ def sections(base: str | None) -> list[Section]:
         _section("exploration", "Exploring a design space", exploration.BENCHMARKS, exploration.WORDS),
         _section("engine", "The engine", engine.BENCHMARKS, engine.WORDS),
         _section("scale", "The engine at scale", engine.SCALE, engine.SCALE_WORDS),
+        _section("open_rtl", "Hardware with open tools", open_rtl.BENCHMARKS, open_rtl.WORDS),
         Section(CONTAINER, "In the container", {CONTAINER: lambda runs: container(runs, base)}),
     ]
 

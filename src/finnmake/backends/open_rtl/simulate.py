@@ -114,6 +114,7 @@ def build(
     observe: bool = False,
     waves: bool = False,
     resizable: bool = False,
+    threads: int = 1,
     optimise: str = "-O1",
     runtime: Parts | None = None,
 ) -> Program:
@@ -126,6 +127,7 @@ def build(
         observe: see the streams between the layers; needed for activity, captures and the names of deadlocks.
         waves: be able to write waveforms; it is slower.
         resizable: take our model of FINN's FIFO, whose depth can be set for each run.
+        threads: with which the program runs.
         optimise: g++'s option. `-O0` compiles fastest and runs five times slower; `-O2` takes a third longer
             to compile and runs no faster: Verilator has optimised before.
         runtime: see `tools.verilate`.
@@ -159,6 +161,7 @@ def build(
         cwd=place,
         defines=(OBSERVE,) if observe else (),
         waves=waves,
+        threads=threads,
         optimise=optimise,
         runtime=runtime,
     )
