@@ -56,6 +56,22 @@ def test_null_means_not_written(read: Read) -> None:
     assert read(GOOD + empty) == read(GOOD)
 
 
+@pytest.mark.parametrize(
+    ("line", "values"),
+    [
+        ("", (True,)),
+        ("    standalone_thresholds: false\n", (False,)),
+        ("    standalone_thresholds: [false, true]\n", (False, True)),
+    ],
+)
+def test_thresholds_are_layers_of_open_rtl_unless_the_blueprint_says_otherwise(
+    read: Read, line: str, values: tuple[bool, ...]
+) -> None:
+    config = read(GOOD + line + "backend: open_rtl\n").hw_compiler_space.config
+    assert config == {"fpga_part": ("xc7z020clg400-1",), "standalone_thresholds": values}
+    assert "standalone_thresholds" not in read(GOOD).hw_compiler_space.config
+
+
 def test_a_list_is_an_axis_in_the_written_order(read: Read) -> None:
     space = read(GOOD + "    target_fps: [30, 10]\n    synth_clk_period_ns: [5, 2.5]\n    mlo: true\n")
     assert list(axes(space).items()) == [("target_fps", (30, 10)), ("synth_clk_period_ns", (5.0, 2.5))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from finnmake.blueprint import reading, schema, tables
+from finnmake.blueprint import open_rtl_steps, reading, schema, tables
 from finnmake.blueprint.context import Context
 from finnmake.blueprint.document import Item
 from finnmake.blueprint.names import did_you_mean, question
@@ -29,6 +29,18 @@ def read_config(item: Item, context: Context) -> list[Slot]:
             options = _options(name, entry, context)
             slots.append(Slot(FIELD, name, options, entry.where.key or name))
     return slots
+
+
+def with_defaults(fields: list[Slot], backend: str) -> list[Slot]:
+    """The fields, and behind them those that the backend sets where the blueprint does not."""
+    written = {slot.name for slot in fields}
+    defaults = open_rtl_steps.FIELDS if backend == open_rtl_steps.OPEN_RTL else {}
+    added = (
+        Slot(FIELD, name, (value,), f"design_space.config.{name}")
+        for name, value in defaults.items()
+        if name not in written
+    )
+    return [*fields, *added]
 
 
 def _options(name: str, item: Item, context: Context) -> tuple[Any, ...]:

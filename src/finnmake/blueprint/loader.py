@@ -15,7 +15,7 @@ from finnmake.blueprint.context import Context
 from finnmake.blueprint.document import Item, keyed
 from finnmake.blueprint.entries import EntryReader
 from finnmake.blueprint.expressions import Expression
-from finnmake.blueprint.fields import read_config
+from finnmake.blueprint.fields import read_config, with_defaults
 from finnmake.blueprint.inherit import Chain, lines, read_chain
 from finnmake.blueprint.kernels import check_read, read_kernels
 from finnmake.blueprint.names import BackendCatalog, NameCatalog, PartTable
@@ -238,7 +238,7 @@ class _Forge:
         kernels = partial(read_kernels, context=self._context)
         nothing: list[Slot] = []
         sections = {
-            "config": self._read(inner, "config", config, nothing),
+            "config": with_defaults(self._read(inner, "config", config, nothing), backend),
             "transforms": read_transforms(stages, self._context),
             "steps": steps,
             "kernels": self._read(inner, "kernels", kernels, nothing),

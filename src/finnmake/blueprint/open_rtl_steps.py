@@ -1,4 +1,4 @@
-"""The steps of the backend open_rtl: their names, what they take, and the lists that `default` stands for."""
+"""The backend open_rtl in blueprints: its fields, its steps, what they take, what `default` stands for."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ from collections.abc import Mapping
 
 #: The backend's name.
 OPEN_RTL = "open_rtl"
+
+#: Fields that are so where a blueprint does not say otherwise, as if it had said so. FINN's own default has
+#: thresholds inside the MVAU, which has no RTL then.
+FIELDS: Mapping[str, bool] = {"standalone_thresholds": True}
 
 #: Where the worker finds them.
 MODULE = "finnmake.backends.open_rtl.steps"
