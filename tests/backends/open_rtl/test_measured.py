@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from finnmake.backends.open_rtl import deadlock, measured
+from finnmake.backends.open_rtl import design as designs
 from finnmake.backends.open_rtl.deadlock import Deadlock
+from finnmake.backends.open_rtl.design import Design
 from tests.backends.open_rtl import handmade
 
 
@@ -42,8 +45,10 @@ def test_is_json():
     assert json.loads(json.dumps(found.to_dict()))["stable_interval"] == 11
 
 
-def explained(valid: set[str], ready: set[str], moved: dict[str, int] | None = None) -> Deadlock:
-    design = handmade.design()
+def explained(
+    valid: set[str], ready: set[str], moved: dict[str, int] | None = None, design: Design | None = None
+) -> Deadlock:
+    design = design or handmade.design()
     names = [stream.name for stream in design.streams]
     return deadlock.explain(
         design,
@@ -58,6 +63,20 @@ def explained(valid: set[str], ready: set[str], moved: dict[str, int] | None = N
 def test_a_join_that_lacks_one_branch_is_named_with_the_full_fifo():
     found = explained({"in0", "short", "short_q"}, {"held_q", "held", "long"})
     assert found == Deadlock(("fifo_0",), ("add_0",), "FIFO fifo_0 is full, and add_0 waits for held_q")
+
+
+def test_fifos_before_the_fork_are_not_named():
+    design = designs.read(Path(__file__).parent / "golden/residual")
+    lacking = "StreamingFIFO_rtl_22_out0"
+    before = [f"StreamingFIFO_rtl_{number}" for number in range(7)]
+    around = ["StreamingFIFO_rtl_7", "StreamingFIFO_rtl_10", "StreamingFIFO_rtl_12"]
+    held = {stream.name for stream in design.streams if stream.consumer in {*before, *around}}
+    held.add("StreamingFIFO_rtl_12_out0")
+    free = {stream.name for stream in design.streams} - held
+    found = explained(held, free, design=design)
+    assert found.full == tuple(around)
+    assert found.waiting == ("ElementwiseAdd_hls_0",)
+    assert found.message.endswith(f"are full, and ElementwiseAdd_hls_0 waits for {lacking}")
 
 
 def test_a_layer_that_neither_takes_nor_gives_is_named():

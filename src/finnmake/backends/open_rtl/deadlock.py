@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,9 @@ class Deadlock:
     """A deadlock.
 
     Attributes:
-        full: FIFOs that hold all that they can and are offered more, in the order of the graph.
+        full: FIFOs that hold all that they can and are offered more, in the order of the graph. Where
+            branches meet, only those that more depth would help: not those before the fork, which
+            are held up by them.
         waiting: the layers that hold everything up, in the order of the graph.
         message: both in a sentence.
     """
@@ -42,14 +44,15 @@ def explain(design: Design, observed: Mapping[str, Any]) -> Deadlock:
     held = {name for name in names if valid[name] and not ready[name]}
     refusing = {stream.consumer for stream in design.streams if stream.name in held}
     full = tuple(fifo.name for fifo in design.fifos if fifo.name in refusing)
-    words = f"FIFO {_listed(full)} is full" if len(full) == 1 else f"FIFOs {_listed(full)} are full"
 
     joins = [
         layer for layer in design.layers if held & {*layer.inputs} and not all(valid[n] for n in layer.inputs)
     ]
     if joins:
         lacks = [name for layer in joins for name in layer.inputs if not valid[name]]
-        message = f"{words if full else 'no FIFO is full'}, and {_named(joins)} waits for {_listed(lacks)}"
+        before = _before(design, lacks)
+        full = tuple(name for name in full if name not in before)
+        message = f"{_filled(full) or 'no FIFO is full'}, and {_named(joins)} waits for {_listed(lacks)}"
         return Deadlock(full, _names(joins), message)
     stuck = [
         layer
@@ -58,7 +61,7 @@ def explain(design: Design, observed: Mapping[str, Any]) -> Deadlock:
     ]
     if stuck:
         message = f"{_named(stuck)} neither takes the beat at its input nor gives one"
-        return Deadlock(full, _names(stuck), f"{message}; {words}" if full else message)
+        return Deadlock(full, _names(stuck), f"{message}; {_filled(full)}" if full else message)
     moved = dict(zip(names, observed["transfers"], strict=True))
     beats = {stream.name: stream.beats for stream in design.streams}
     short = [
@@ -71,6 +74,28 @@ def explain(design: Design, observed: Mapping[str, Any]) -> Deadlock:
         message = f"no beat is on its way any more: {_named(short)} has taken more than it has given"
         return Deadlock(full, _names(short), message)
     return Deadlock(full, (), "no beat is on its way any more, and no layer lacks one")
+
+
+def _before(design: Design, streams: Iterable[str]) -> set[str]:
+    """The layers and FIFOs that beats of the streams come through."""
+    producers = {stream.name: stream.producer for stream in design.streams}
+    into: dict[str, list[str]] = {}
+    for stream in design.streams:
+        into.setdefault(stream.consumer, []).append(stream.producer)
+    found: set[str] = set()
+    left = [producers[name] for name in streams]
+    while left:
+        each = left.pop()
+        if each not in found:
+            found.add(each)
+            left += into.get(each, ())
+    return found
+
+
+def _filled(full: tuple[str, ...]) -> str:
+    if not full:
+        return ""
+    return f"FIFO {_listed(full)} is full" if len(full) == 1 else f"FIFOs {_listed(full)} are full"
 
 
 def _names(layers: list[Layer]) -> tuple[str, ...]:
