@@ -11,7 +11,7 @@ import yaml
 HERE = "§"
 
 #: Keys below which a blueprint is free.
-_FREE = ("parameters", "max_bits", "gain", "partitioning_configuration")
+_FREE = ("parameters", "max_bits", "gain", "data", "partitioning_configuration")
 
 
 @dataclass(frozen=True)

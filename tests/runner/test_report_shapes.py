@@ -84,7 +84,7 @@ def found(dialect: str, stage: str, folder: Path) -> str:
     )
 
 
-@pytest.mark.parametrize(("dialect", "stage"), CASES, ids="-".join)
+@pytest.mark.parametrize(("dialect", "stage"), CASES)
 def test_golden(tmp_path: Path, dialect: str, stage: str) -> None:
     assert found(dialect, stage, tmp_path / "report") == (DATA / dialect / f"{stage}.json").read_text()
 
@@ -241,7 +241,7 @@ def damaged(folder: Path, dialect: str, file: str, content: bytes) -> tuple[Buil
     return read(folder, dialect)
 
 
-@pytest.mark.parametrize(("dialect", "file"), FILES, ids="-".join)
+@pytest.mark.parametrize(("dialect", "file"), FILES)
 def test_a_missing_report_is_no_error(tmp_path: Path, dialect: str, file: str) -> None:
     folder = reports(dialect, tmp_path / "report")
     (folder / file).unlink()
@@ -249,7 +249,7 @@ def test_a_missing_report_is_no_error(tmp_path: Path, dialect: str, file: str) -
     assert not any(warning.startswith("metrics:") for warning in warnings)
 
 
-@pytest.mark.parametrize(("dialect", "file"), FILES, ids="-".join)
+@pytest.mark.parametrize(("dialect", "file"), FILES)
 @pytest.mark.parametrize("cut", [0.0, 0.3, 0.7])
 def test_a_truncated_report_is_named_and_costs_only_its_own_figures(
     tmp_path: Path, dialect: str, file: str, cut: float
@@ -267,7 +267,7 @@ def test_a_truncated_report_is_named_and_costs_only_its_own_figures(
             assert getattr(metrics, name) == getattr(whole, name)
 
 
-@pytest.mark.parametrize(("dialect", "file"), FILES, ids="-".join)
+@pytest.mark.parametrize(("dialect", "file"), FILES)
 def test_a_folder_in_place_of_a_report_is_named(tmp_path: Path, dialect: str, file: str) -> None:
     folder = reports(dialect, tmp_path / "report")
     (folder / file).unlink()
