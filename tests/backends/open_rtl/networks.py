@@ -72,6 +72,20 @@ class Network:
         """A quantised ReLU. The scale is odd: FINN's thresholds round ties up, `Quant` to even ones."""
         return self.quantise(self._node("Relu", [tensor]), bits, signed=False, scale=scale)
 
+    def average(self, tensor: str, window: int, bits: int = 4, scale: float = 9) -> str:
+        """The average of quadratic windows of an activation, cut to its bits as Brevitas writes it.
+
+        Args:
+            window: a power of two; windows do not overlap.
+            bits: of the activation and of the average.
+            scale: of the activation.
+        """
+        sides = {"kernel_shape": [window] * 2, "strides": [window] * 2, "pads": [0] * 4}
+        total = self.apply("Mul", self.apply("AveragePool", tensor, **sides), self._constant(window**2))
+        wide = bits + 2 * (window.bit_length() - 1)
+        constants = (self._constant(value) for value in (scale, 0, wide, bits))
+        return self.apply("Trunc", total, *constants, domain=_QONNX, rounding_mode="FLOOR")
+
     def apply(self, operator: str, *tensors: str, **attributes: Any) -> str:
         """Any operator of ONNX."""
         return self._node(operator, list(tensors), **attributes)
@@ -95,3 +109,22 @@ def residual() -> ModelWrapper:
     around = network.quantise(network.convolution(first, (4, 4), kernel=1), 4, signed=True, scale=9)
     added = network.activation(network.apply("Add", inner, around), bits=3, scale=9)
     return network.model(network.dense(network.apply("Flatten", added), (64, 5)))
+
+
+def shortcut() -> ModelWrapper:
+    """The smallest residual network: a convolution and a way around it, which are added."""
+    network = Network((1, 2, 4, 4))
+    first = network.activation(network.convolution(network.input, (2, 4), kernel=1))
+    inner = network.convolution(first, (4, 4), bits=2, pad=1)
+    inner = network.quantise(inner, 6, signed=True, scale=9)
+    added = network.activation(network.apply("Add", inner, first), bits=3, scale=45)
+    return network.model(network.dense(network.apply("Flatten", added), (64, 3)))
+
+
+def averaging() -> ModelWrapper:
+    """A convolutional network with an average of windows, and one of all pixels at its end."""
+    network = Network((1, 2, 6, 6))
+    first = network.activation(network.convolution(network.input, (2, 4)))
+    second = network.activation(network.convolution(network.average(first, 2), (4, 4), kernel=1), scale=99)
+    pooled = network.apply("Flatten", network.apply("GlobalAveragePool", second))
+    return network.model(network.dense(pooled, (4, 5)))
