@@ -3,44 +3,50 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from finnmake.blueprint.open_rtl_steps import OPEN_RTL
+from finnmake.engine.parts import Parts
+from tests.backends.open_rtl import builds
 from tests.backends.open_rtl.networks import Network
 from tests.projects import Project, Run, contents
 
 pytestmark = [pytest.mark.finn, pytest.mark.slow]
 
-#: A step that alters one weight of the last layer: nothing behind it hides that, as thresholds might.
+#: A step that flips one bit in the last file of a pattern.
 ALTER = """\
 from pathlib import Path
 
 from finnmake.plugins import step
 
 @step
-def alter(model, cfg):
-    path = max(Path(cfg.output_dir, "open_rtl/rtl").glob("*_weights.dat"))
+def alter(model, cfg, pattern, bit):
+    path = max(Path(cfg.output_dir, "open_rtl/rtl").glob(pattern))
     lines = path.read_text().split()
-    lines[0] = f"{int(lines[0], 16) ^ 1:0{len(lines[0])}x}"
+    lines[0] = f"{int(lines[0], 16) ^ 1 << bit:0{len(lines[0])}x}"
     path.write_text("\\n".join(lines) + "\\n")
     return model
 """
 
-#: Fewer inputs than the default.
-FEWER = {
-    "replace": "step_open_rtl_simulate",
-    "with": {"step": "step_open_rtl_simulate", "inferences": 20},
+#: What is altered -> files, bit, the layer that is wrong then. A weight of the last layer: nothing behind it
+#: hides that. Of a threshold, a bit that counts for more than the distance from it to the nearest sum.
+ALTERED = {
+    "weight": ("*_weights.dat", 0, "MVAU_rtl_1"),
+    "threshold": ("Thresholding_rtl_1_threshs_0_0.dat", 6, "Thresholding_rtl_1"),
 }
+
+#: Fewer inputs than the default.
+FEWER = builds.simulate(20)
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def project(tmp_path_factory: pytest.TempPathFactory, runtime: Parts) -> Project:
     """A project with a small network of two layers."""
-    folder = tmp_path_factory.mktemp("open_rtl")
-    project = Project.clone(folder / "project", folder / "store")
+    project = builds.project(tmp_path_factory.mktemp("open_rtl"), runtime)
     network = Network((1, 16))
     hidden = network.activation(network.dense(network.input, (16, 8)))
     network.model(network.dense(hidden, (8, 4))).save(str(project.root / "models/small.onnx"))
@@ -48,24 +54,16 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return project
 
 
-CONFIG = {
+CONFIG: Mapping[str, Any] = {
     "fpga_part": "xc7z020clg400-1",
     "synth_clk_period_ns": 5.0,
     "target_fps": 1_000_000,
-    "standalone_thresholds": True,
 }
 
 
 def build(project: Project, name: str, stage: str, *changes: Any, code: int = 0) -> Run:
-    project.blueprint(
-        name,
-        keys={"backend": OPEN_RTL, "output_stage": stage, "model": "../models/small.onnx"},
-        config=CONFIG,
-        steps=[FEWER, *changes],
-    )
-    run = project.run("build:config_001")
-    assert run.code == code, run.output
-    return run
+    model, steps = "../models/small.onnx", [FEWER, *changes]
+    return builds.build(project, name, model, steps, stage=stage, code=code, **CONFIG)
 
 
 @pytest.fixture(scope="module")
@@ -127,12 +125,16 @@ Pareto set by estimates (throughput, latency, lut_utilization): the same
 """
 
 
-def test_one_altered_weight_fails_the_build_and_is_named(project: Project) -> None:
-    build(project, "altered", "RTL", {"before": "step_open_rtl_simulate", "insert": "alter"}, code=2)
-    result = project.read("result.json", "altered")
+@pytest.mark.parametrize("what", ALTERED)
+def test_one_altered_value_fails_the_build_and_its_layer_is_named(project: Project, what: str) -> None:
+    pattern, bit, layer = ALTERED[what]
+    alter = {"step": "alter", "pattern": pattern, "bit": bit}
+    build(project, what, "RTL", {"before": "step_open_rtl_simulate", "insert": alter}, code=2)
+    result = project.read("result.json", what)
     assert (result["status"], result["error_category"]) == ("FAILED", "verification")
     assert "inferences differ from the original model" in result["error_message"]
-    assert "MVAU_rtl_1" in result["error_message"]
-    (waveform,) = (project.store / "parts/open_rtl/waves").iterdir()
-    assert f"Waveform: {waveform}, cycle " in "".join(result["tips"])
+    assert f"the first layer that differs: {layer} " in result["error_message"]
+    tips = "".join(result["tips"])
+    waveforms = (project.store / "parts/open_rtl/waves").iterdir()
+    (waveform,) = (each for each in waveforms if f"Waveform: {each}, cycle " in tips)
     assert waveform.stat().st_size > 1000
