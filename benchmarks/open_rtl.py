@@ -109,7 +109,7 @@ def _folded(project: Path, folding: Mapping[str, Any], layer: str) -> dict[str, 
         name: {key: values[key] for key in ("PE", "SIMD") if key in values} for name, values in layers.items()
     }
     kept[layer]["PE"] //= 2
-    (project / "folding.json").write_text(json.dumps({**kept, "Defaults": {}}))
+    (project / "blueprints" / "folding.json").write_text(json.dumps({**kept, "Defaults": {}}))
     return {"folding_config_file": "folding.json"}
 
 
