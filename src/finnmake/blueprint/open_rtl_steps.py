@@ -17,6 +17,7 @@ MODULE = "finnmake.backends.open_rtl.steps"
 #: Step -> its parameters, each as it is written in `MODULE`.
 PARAMETERS: Mapping[str, tuple[str, ...]] = {
     "step_open_rtl_reference": (),
+    "step_open_rtl_thresholds": (),
     "step_open_rtl_partition": (),
     "step_open_rtl_graph": (),
     "step_open_rtl_layers": (),
@@ -36,6 +37,7 @@ _LAYERS = (
     "step_tidy_up",
     "step_streamline",
     "step_convert_to_hw",
+    "step_open_rtl_thresholds",
     "step_minimize_bit_width_initial",
     "step_open_rtl_partition",
     "step_specialize_layers",

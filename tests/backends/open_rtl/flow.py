@@ -34,6 +34,7 @@ def run(
     folder: Path,
     *,
     until: str = STITCHED,
+    steps: Sequence[str] = (),
     instead: Mapping[str, str] = {},
     parameters: Mapping[str, Mapping[str, Any]] = {},
     **config: Any,
@@ -41,6 +42,7 @@ def run(
     """The model after the step `until`; what the steps write is in the folder.
 
     Args:
+        steps: those that run, in place of the default ones up to `until`.
         instead: step -> another one, `module:attribute`.
         parameters: of steps.
         config: fields, besides those of `CONFIG`.
@@ -52,7 +54,7 @@ def run(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return _run(model, folder, _names(until), instead, parameters, {**CONFIG, **config})
+            return _run(model, folder, steps or _names(until), instead, parameters, {**CONFIG, **config})
     finally:
         os.chdir(before)
 

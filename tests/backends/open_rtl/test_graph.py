@@ -56,11 +56,10 @@ def test_a_layer_with_its_thresholds_inside_is_named_with_the_cure(tmp_path: Pat
 @pytest.mark.parametrize(
     ("make", "words", "cure"),
     [
-        (lambda: dense(1, signed=False), "unsigned", "signed=1"),
-        (lambda: dense(signed=False), "its weights are unsigned (UINT4)", "signed=1"),
         (lambda: dense(narrow=False), "a weight is -8, the smallest INT4, which DSP48E1", "narrow=1"),
+        (lambda: dense(2, narrow=False), "a weight is -2, the smallest INT2, which DSP48E1", "narrow=1"),
     ],
-    ids=["one bit", "unsigned", "not narrow"],
+    ids=["not narrow", "two bits"],
 )
 def test_arithmetic_that_the_part_cannot_do_is_named(
     tmp_path: Path, make: Callable[[], Any], words: str, cure: str
@@ -73,21 +72,59 @@ def test_another_part_can_do_what_one_cannot(tmp_path: Path) -> None:
     flow.run(dense(narrow=False), tmp_path, until=PARTITION, fpga_part=ULTRASCALE)
 
 
+@pytest.mark.parametrize(("bits", "wanted"), [(1, "INT2"), (4, "INT5")])
+def test_unsigned_weights_become_signed_ones_with_a_bit_more(tmp_path: Path, bits: int, wanted: str) -> None:
+    from qonnx.custom_op.registry import getCustomOp
+
+    for until in (PARTITION, "step_open_rtl_graph"):  # FINN makes them unsigned again in between
+        model = flow.run(dense(bits, signed=False), tmp_path / until, until=until)
+        (first, *_) = (node for node in model.graph.node if node.op_type.startswith("MVAU"))
+        assert getCustomOp(first).get_input_datatype(1).name == wanted
+        assert model.get_tensor_datatype(first.input[1]).name == wanted
+
+
+def test_sums_have_room_for_a_product(tmp_path: Path) -> None:
+    from qonnx.custom_op.registry import getCustomOp
+
+    from tests.backends.open_rtl.networks import Network
+
+    network = Network((1, 2), bits=4)
+    weights = network.quantise(network._constant([[3, 0], [0, 1]]), 3, signed=True, narrow=True)
+    sums = network.apply("MatMul", network.input, weights)
+    model = network.model(network.dense(network.activation(sums, bits=4, scale=7), (2, 2)))
+    model = flow.run(model, tmp_path, until="step_open_rtl_graph")
+    for node in model.graph.node:
+        if node.op_type == "MVAU_rtl":
+            layer = getCustomOp(node)
+            product = layer.get_input_datatype(0).bitwidth() + layer.get_input_datatype(1).bitwidth()
+            assert layer.get_output_datatype().bitwidth() >= product
+
+
+def test_negative_thresholds_of_what_is_not_are_cut(tmp_path: Path) -> None:
+    from tests.backends.open_rtl.networks import Network
+
+    network = Network((1, 4), bits=4)
+    again = network.quantise(network.input, 3, signed=True, scale=3)
+    model = flow.run(network.model(network.dense(again, (4, 2))), tmp_path, until=PARTITION)
+    thresholds = [node.input[1] for node in model.graph.node if node.op_type == "Thresholding"]
+    assert thresholds and all(model.get_initializer(name).min() >= 0 for name in thresholds)
+
+
 def test_all_layers_are_named_at_once(tmp_path: Path) -> None:
     from tests.backends.open_rtl.networks import Network
 
     network = Network((1, 8))
-    first = network.activation(network.apply("MatMul", network.input, _unsigned(network, (8, 8))))
-    model = network.model(network.apply("MatMul", first, _unsigned(network, (8, 4))))
+    first = network.activation(network.apply("MatMul", network.input, _whole_range(network, (8, 8))))
+    model = network.model(network.apply("MatMul", first, _whole_range(network, (8, 4))))
     said = refused(model, tmp_path)
     assert "2 of the layers" in said and "MVAU_0 (MVAU)" in said and "MVAU_1 (MVAU)" in said
-    assert said.count("signed=1") == 1
+    assert said.count("narrow=1") == 1
 
 
-def _unsigned(network: Any, shape: tuple[int, int]) -> str:
-    values = np.random.default_rng(1).integers(0, 4, shape)
-    values[0, 0] = 3
-    return str(network.quantise(network._constant(values), 2, signed=False))
+def _whole_range(network: Any, shape: tuple[int, int]) -> str:
+    values = np.random.default_rng(1).integers(-4, 4, shape)
+    values[0, 0] = -4
+    return str(network.quantise(network._constant(values), 3, signed=True))
 
 
 def test_a_float_tail_is_left_to_the_host_and_executed_there(tmp_path: Path) -> None:

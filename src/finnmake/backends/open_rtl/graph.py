@@ -96,6 +96,38 @@ def prefer_rtl(model: ModelWrapper) -> None:
                 layer.set_nodeattr("preferred_impl_style", "rtl")
 
 
+def clip_thresholds(model: ModelWrapper) -> ModelWrapper:
+    """Round thresholds up to integers and cut them to what their inputs can be, where these are integers."""
+    clip = _class("finn.transformation.streamline.round_thresholds", "RoundAndClipThresholds")
+    result: ModelWrapper = model.transform(clip(), apply_to_subgraphs=True)
+    return result
+
+
+def fit_types(model: ModelWrapper) -> ModelWrapper:
+    """Give products the types that their RTL asks for, where FINN has found narrower ones to do.
+
+    Weights are signed and have 2 bits or more; sums have the bits of a product (finn-rtllib, mvu/mvu.sv:
+    ACCU_WIDTH). The values stay.
+    """
+    for node in model.graph.node:
+        if support.operator_of(node) not in ("MVAU", "VVAU") or not support.is_layer(node):
+            continue
+        layer = support.layer_of(node)
+        values, weights = layer.get_input_datatype(0), layer.get_input_datatype(1)
+        if not (values.is_integer() and weights.is_integer()) or layer.get_nodeattr("binaryXnorMode"):
+            continue
+        if not weights.signed() or weights.bitwidth() < 2:
+            weights = _integers(weights.bitwidth() + 1)
+            layer.set_nodeattr("weightDataType", weights.name)
+            model.set_tensor_datatype(node.input[1], weights)
+        least = weights.bitwidth() + values.bitwidth() - values.signed()
+        if layer.get_nodeattr("noActivation") and layer.get_output_datatype().bitwidth() < least:
+            for attribute in ("accDataType", "outputDataType"):
+                layer.set_nodeattr(attribute, _integers(least).name)
+    result: ModelWrapper = model.transform(_class("qonnx.transformation.infer_datatypes", "InferDataTypes")())
+    return result
+
+
 def split(step: str, model: ModelWrapper, part: str) -> Split:
     """Cut off what cannot be hardware at either end, where it is float or only moves values.
 
@@ -132,6 +164,10 @@ def split(step: str, model: ModelWrapper, part: str) -> Split:
         tuple(str(each.name) for each in model.graph.input),
         tuple(str(each.name) for each in model.graph.output),
     )
+
+
+def _integers(bits: int) -> Any:
+    return _class("qonnx.core.datatype", "DataType")[f"INT{bits}"]
 
 
 def _key(node: NodeProto) -> str:

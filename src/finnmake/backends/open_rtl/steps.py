@@ -65,12 +65,18 @@ def step_open_rtl_reference(model: ModelWrapper, cfg: DataflowBuildConfig) -> Mo
     return model
 
 
+def step_open_rtl_thresholds(model: ModelWrapper, cfg: DataflowBuildConfig) -> ModelWrapper:
+    """Cut thresholds to what their inputs can be: FINN's next steps fail at any that cannot."""
+    return graph.clip_thresholds(model)
+
+
 def step_open_rtl_partition(model: ModelWrapper, cfg: DataflowBuildConfig) -> ModelWrapper:
     """Prefer RTL, and leave float operators at the ends to the host; takes the place of FINN's partition.
 
     Raises StepError that names every layer that cannot be RTL, with reasons and cures.
     """
     graph.prefer_rtl(model)
+    model = graph.fit_types(model)
     parts = graph.split("step_open_rtl_partition", model, cfg._resolve_fpga_part())
     parts.write(_folder(cfg) / PARTS)
     return parts.hardware
@@ -79,6 +85,7 @@ def step_open_rtl_partition(model: ModelWrapper, cfg: DataflowBuildConfig) -> Mo
 def step_open_rtl_graph(model: ModelWrapper, cfg: DataflowBuildConfig) -> ModelWrapper:
     """Check the layers as they are folded now, and put converters where the widths of streams differ."""
     part = cfg._resolve_fpga_part()
+    model = graph.fit_types(model)
     support.check("step_open_rtl_graph", model, part)
     return graph.prepare(model, part)
 

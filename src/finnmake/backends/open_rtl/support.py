@@ -24,9 +24,9 @@ DOMAIN = "finn.custom_op.fpgadataflow"
 #: Suffixes of the variants.
 _VARIANTS = ("_hls", "_rtl")
 
-#: Operators that FINN has not mapped, which only move or rename values: they may stay on the host whatever
-#: their data type.
-_MOVES = frozenset(("Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Cast"))
+#: Operators that only move or rename values, mapped by FINN or not: they may stay on the host whatever their
+#: data type.
+_MOVES = frozenset(("Transpose", "Shuffle", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Cast"))
 
 #: What is put between layers, and stands in no model.
 _BETWEEN = frozenset(("StreamingDataWidthConverter", "StreamingFIFO"))
@@ -35,6 +35,7 @@ _BETWEEN = frozenset(("StreamingDataWidthConverter", "StreamingFIFO"))
 Reason = tuple[str, str]
 
 _TAKE_OUT = "Take it out of the folding file or the step that sets it."
+_UNROLL = "Do not roll loops."
 
 
 @dataclass(frozen=True)
@@ -102,8 +103,9 @@ def layer_of(node: NodeProto) -> Any:
 
 
 def may_stay(node: NodeProto, model: ModelWrapper) -> bool:
-    """Whether the node may be left to the host: it works in floating point, or only moves values."""
-    if not is_layer(node) and node.op_type in _MOVES:
+    """Whether the node may be left to the host: it works in floating point, scales or only moves values."""
+    operator = operator_of(node)
+    if operator in _MOVES or (operator.startswith("Elementwise") and len(list(streams(node, model))) == 2):
         return True
     return any(is_float(tensor, model) for tensor in streams(node, model))
 
@@ -130,6 +132,11 @@ def _reason(operator: str, node: NodeProto, model: ModelWrapper, part: str) -> R
     layer = layer_of(node)
     if f"{operator}_hls" in library.OPS:
         return _ours(f"{operator}_hls", layer, model)
+    if operator.endswith("Shuffle"):
+        return "it transposes between layers, for which there is no RTL that can be simulated here", (
+            "Have it streamlined away, e.g. by AbsorbTransposeIntoMultiThreshold: "
+            "transpositions may stand only before and behind all layers."
+        )
     rule = _RULES.get(operator)
     if rule is None:
         return "it has no RTL that can be simulated here", _no_rtl(operator)
@@ -142,7 +149,7 @@ def _reason(operator: str, node: NodeProto, model: ModelWrapper, part: str) -> R
 
 
 def _no_rtl(operator: str) -> str:
-    known = {*_RULES, *(name.removesuffix("_hls") for name in library.OPS)} - _BETWEEN
+    known = {*_RULES, *(name.removesuffix("_hls") for name in library.OPS)} - _BETWEEN - {"Requant"}
     return (
         f"Build with the backend finn and Vitis, or do without {operator}: "
         f"there is RTL for {', '.join(sorted(known))}."
@@ -163,7 +170,32 @@ def _plain(layer: Any, model: ModelWrapper, part: str) -> Reason | None:
     for name in ("dynamic_mode", "runtime_writeable_weights"):
         if _attribute(layer, name):
             return f"{name} needs an AXI-Lite port, which the stitched design does not have", _TAKE_OUT
+    if _attribute(layer, "mlo_max_iter"):
+        return "its constants change with the round of a loop, and memories here hold one set", _UNROLL
     return None
+
+
+def _pad(layer: Any, model: ModelWrapper, part: str) -> Reason | None:
+    """The RTL as patched has no case for a layer without padding, and what is padded with is in it."""
+    sides = {1: layer.get_nodeattr("PadLeft"), 2: layer.get_nodeattr("PadRight")}
+    if not any(sides.values()):
+        return "it pads nothing", "Take it out of the model."
+    given = layer.onnx_node.input
+    for index, count in sides.items():
+        if count and (len(given) <= index or model.get_initializer(given[index]) is None):
+            return "it is padded with what is no constant", "Pad with constants, or use Concat."
+    return _plain(layer, model, part)
+
+
+def _requant(layer: Any, model: ModelWrapper, part: str) -> Reason | None:
+    """Its RTL computes its constants from floats when it is elaborated, which no open tool does.
+
+    FINN writes these floats with six digits behind the point besides.
+    """
+    return (
+        "its RTL has floating point parameters, which neither Verilator nor Yosys evaluates",
+        "Quantise to 8 bits or fewer, or raise requant_bitwidth_threshold, below which FINN has thresholds.",
+    )
 
 
 def _thresholding(layer: Any, model: ModelWrapper, part: str) -> Reason | None:
@@ -198,8 +230,6 @@ def _mac_widths(layer: Any, part: str) -> Reason | None:
     sums = layer.get_output_datatype()
     if not (inputs.is_integer() and weights.is_integer()):
         return f"{inputs.name} times {weights.name} is no integer arithmetic", "Quantise its input."
-    if not weights.signed():
-        return f"its weights are unsigned ({weights.name})", "Quantise the weights with signed=1."
     if inputs.bitwidth() < 2 or weights.bitwidth() < 2:
         return (
             f"{inputs.name} times {weights.name}: its RTL takes 2 bits and more",
@@ -265,17 +295,6 @@ def _vvau(layer: Any, model: ModelWrapper, part: str) -> Reason | None:
     return _weight_memory(layer) or _plain(layer, model, part)
 
 
-def _requant(layer: Any, model: ModelWrapper, part: str) -> Reason | None:
-    """`_requant_rtl_possible`."""
-    if not layer.get_input_datatype(0).is_integer():
-        return "its input is floating point", "Quantise its input."
-    if layer.get_nodeattr("narrow"):
-        return "its output is narrow-range", "Quantise its output with narrow=0."
-    if _attribute(layer, "mem_mode", "internal_embedded") != "internal_embedded":
-        return "its scales come from a memory", "Set mem_mode: internal_embedded."
-    return _plain(layer, model, part)
-
-
 def _attribute(layer: Any, name: str, absent: Any = 0) -> Any:
     """The value of a node attribute; `absent` where the layer, or this variant of it, has none."""
     return layer.get_nodeattr(name) if name in layer.get_nodeattr_types() else absent
@@ -286,9 +305,8 @@ _RULES: dict[str, Callable[[Any, Any, str], Reason | None]] = {
     "ConvolutionInputGenerator": _plain,
     "Crop": _plain,
     "FMPadding": _plain,
-    "InnerShuffle": _plain,
     "MVAU": _mvau,
-    "Pad1D": _plain,
+    "Pad1D": _pad,
     "Requant": _requant,
     "Reshape": _plain,
     "StreamingDataWidthConverter": _plain,
