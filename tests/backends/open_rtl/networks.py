@@ -19,17 +19,18 @@ class Network:
 
     Args:
         shape: of the input.
-        bits: of the input, an unsigned integer.
+        bits: of the input, an integer.
         seed: of all weights.
+        signed: whether the input is.
     """
 
-    def __init__(self, shape: tuple[int, ...], bits: int = 4, seed: int = 0) -> None:
+    def __init__(self, shape: tuple[int, ...], bits: int = 4, seed: int = 0, *, signed: bool = False) -> None:
         self._random = np.random.default_rng(seed)
         self._nodes: list[Any] = []
         self._initialisers: list[Any] = []
         self._shape = shape
-        self._bits = bits
-        self.input = self.quantise("x", bits, signed=False)
+        self._type = f"{'' if signed else 'U'}INT{bits}"
+        self.input = self.quantise("x", bits, signed=signed)
 
     def _constant(self, values: Any) -> str:
         name = f"constant_{len(self._initialisers)}"
@@ -57,11 +58,20 @@ class Network:
         return self.quantise(self._constant(values), bits, signed=True, narrow=True)
 
     def convolution(
-        self, tensor: str, channels: tuple[int, int], kernel: int = 3, bits: int = 4, pad: int = 0
+        self,
+        tensor: str,
+        channels: tuple[int, int],
+        kernel: int = 3,
+        bits: int = 4,
+        pad: int = 0,
+        stride: int = 1,
+        *,
+        depthwise: bool = False,
     ) -> str:
         """A convolution, padded on all sides."""
-        weights = self._weights((channels[1], channels[0], kernel, kernel), bits)
-        attributes = {"strides": [1, 1], "dilations": [1, 1], "group": 1, "pads": [pad] * 4}
+        group = channels[0] if depthwise else 1
+        weights = self._weights((channels[1], channels[0] // group, kernel, kernel), bits)
+        attributes = {"strides": [stride] * 2, "dilations": [1, 1], "group": group, "pads": [pad] * 4}
         return self._node("Conv", [tensor, weights], kernel_shape=[kernel, kernel], **attributes)
 
     def dense(self, tensor: str, width: tuple[int, int], bits: int = 4) -> str:
@@ -96,7 +106,7 @@ class Network:
         ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs]
         graph = helper.make_graph(self._nodes, "network", inputs, ends, self._initialisers)
         model = ModelWrapper(qonnx_make_model(graph))
-        model.set_tensor_datatype("x", DataType[f"UINT{self._bits}"])
+        model.set_tensor_datatype("x", DataType[self._type])
         return model.transform(InferShapes())
 
 

@@ -204,7 +204,9 @@ def _wrong(
             STEP,
             f"{count}; all layers compute what their graph does, so the graph is what differs",
             category="verification",
-            cure="Look for the step that changed it: FINN's verify_steps compares after each.",
+            cure="Look for the step that changed it: FINN's verify_steps compares after each. If it is the "
+            "conversion: FINN's thresholds round ties up, Quant rounds them to even numbers; a scale that is "
+            "an odd multiple of its input's has no ties.",
         )
     return _blamed(program, fed, asked, f"{count}; the first layer that differs: {found}", found, waves)
 
