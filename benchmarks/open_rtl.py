@@ -66,12 +66,20 @@ def _edits(project: Path, store: Path, peer: float) -> list[Row]:
     """Edits of what has been built, each beside the build from nothing."""
     report = project / "builds/cnn/config_001/artifacts/report"
     folding = json.loads((report / "folding_config.json").read_text())
-    layer = max((name for name in folding if name.startswith("MVAU")), key=lambda name: _room(folding[name]))
+    attribute, layer = max(
+        (attribute, name)
+        for name, values in folding.items()
+        if name.startswith("MVAU")
+        for attribute in ("PE", "SIMD")
+        if values[attribute] % 2 == 0
+    )
+    halved = {**folding[layer], attribute: folding[layer][attribute] // 2}
+    changed = {**folding, layer: halved}
     rows = []
     for what, change in (
         ("another clock, 9 ns", {"config": {"synth_clk_period_ns": 9.0}}),
         ("another depth of FIFOs before they are sized, 64", {"steps": [_FIFOS]}),
-        (f"folding of one layer ({layer}: half the PE)", {"config": _folded(project, folding, layer)}),
+        (f"folding of one layer ({layer}: half the {attribute})", {"config": _folded(project, changed)}),
         ("one weight", {}),
     ):
         if not change:
@@ -97,18 +105,12 @@ _FIFOS = {
 }
 
 
-def _room(layer: Mapping[str, Any]) -> int:
-    """How many outputs at once a layer computes, where that is an even number."""
-    return int(layer["PE"]) if layer["PE"] % 2 == 0 else 0
-
-
-def _folded(project: Path, folding: Mapping[str, Any], layer: str) -> dict[str, Any]:
-    """The folding as it is, as a file, but for one layer."""
+def _folded(project: Path, folding: Mapping[str, Any]) -> dict[str, Any]:
+    """The folding of layers as a file."""
     layers = {name: values for name, values in folding.items() if not name.startswith("Streaming")}
     kept = {
         name: {key: values[key] for key in ("PE", "SIMD") if key in values} for name, values in layers.items()
     }
-    kept[layer]["PE"] //= 2
     (project / "blueprints" / "folding.json").write_text(json.dumps({**kept, "Defaults": {}}))
     return {"folding_config_file": "folding.json"}
 

@@ -112,6 +112,13 @@ def test_processes_for_tasks_are_refused(empty_project: Project) -> None:
     assert run.code == 3 and "run: -P takes thread, not 'process'" in run.output
 
 
+def test_waveforms_of_what_has_none_are_refused_before_anything_runs(empty_project: Project) -> None:
+    several(empty_project, 1)
+    run = empty_project.fail("build", "--waves")
+    assert run.code == 3 and "waveforms are of designs of the backend open_rtl" in run.output
+    assert run.steps == []
+
+
 # how much is said
 
 

@@ -14,6 +14,7 @@ from finnmake.backends.open_rtl import simulate, tools
 from finnmake.backends.open_rtl.deadlock import Deadlock
 from finnmake.backends.open_rtl.measured import DEADLOCK, DONE, LIMIT, Measured
 from finnmake.backends.open_rtl.simulate import Program, Run
+from finnmake.errors import WorkspaceError
 from finnmake.hashing import digest_file
 from finnmake.tasks import waves
 from finnmake.tasks.waves import Waves
@@ -119,6 +120,15 @@ def test_design_is_simulated_as_it_was_built(
     said = capsys.readouterr()
     assert said.out == "tiny-config_001.fst: cycles 0 to 999, 3 of 3 inferences to the end, 8 B\n"
     assert said.err == "", "it took no two seconds"
+
+
+def test_after_a_build_each_configuration_has_its_waveform(
+    shared: Project, simulator: Simulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert waves.write_all(["config_001"]) == 0
+    assert capsys.readouterr().out.startswith("tiny-config_001.fst: cycles 0 to 999")
+    with pytest.raises(WorkspaceError, match="no configuration is built by these tasks"):
+        waves.write_all([])
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ from doit.cmd_run import opt_num_process, opt_parallel_type
 from doit.exceptions import InvalidCommand
 from doit.task import Stream
 
-from finnmake.tasks.command import HELP
+from finnmake.errors import FinnmakeError
+from finnmake.tasks.command import HELP, refuse
 from finnmake.tasks.schedule import Control, Dispatcher, SerialRunner, ThreadRunner
 from finnmake.tasks.schedule_jobs import limits_of, processors
 from finnmake.tasks.workspace import workspace
@@ -50,6 +51,13 @@ QUIET = {
     "env_var": "FINNMAKE_QUIET",
     "help": "only failures and the last line",
 }
+WAVES = {
+    "name": "waves",
+    "long": "waves",
+    "type": bool,
+    "default": False,
+    "help": "write the waveform of each design that is built, as the command waves does",
+}
 
 
 def jobs_of(command: str, given: Any) -> int | None:
@@ -79,6 +87,8 @@ class Options:
 
 class ScheduledRun(DoitRun):  # type: ignore[misc]
     """What `run` and `explore` have in common."""
+
+    _built: Sequence[str] = ()
 
     def execute(self, params: Any, args: list[str]) -> Any:
         """Make the screen as quiet as it is to be, from the first line on; then load the tasks and run."""
@@ -116,7 +126,8 @@ class ScheduledRun(DoitRun):  # type: ignore[misc]
             on.keep_to(plan(ws, configs, asked))
 
         runner.plan = make_plan
-        with ws.screen.following(_builds(dispatcher.selected_tasks)):
+        self._built = _builds(dispatcher.selected_tasks)
+        with ws.screen.following(self._built):
             code: int = runner.run_all(dispatcher)
         return code
 
@@ -144,6 +155,7 @@ class Run(ScheduledRun):
         JOBS,
         THREADS,
         QUIET,
+        WAVES,
         HELP,
     )
 
@@ -172,7 +184,19 @@ class Run(ScheduledRun):
                 f"run: -P takes thread, not {params['par_type']!r}\n"
                 "  -> Leave it away: steps run in processes of their own."
             )
-        return super().execute(params, args)
+        if not params["waves"]:
+            return super().execute(params, args)
+        return self._with_waves(params, args)
+
+    def _with_waves(self, params: Any, args: list[str]) -> Any:
+        """Run, and write waveforms where all went well."""
+        from finnmake.tasks import waves
+
+        try:
+            waves.check_backend(workspace())
+            return super().execute(params, args) or waves.write_all(self._built)
+        except FinnmakeError as error:
+            return refuse(error)
 
     def _execute(
         self,

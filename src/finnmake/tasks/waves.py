@@ -1,4 +1,7 @@
-"""`doit waves config_001`: simulates a design that the backend open_rtl built, and writes its waveform."""
+"""`doit waves config_001`: simulates a design that the backend open_rtl built, and writes its waveform.
+
+`doit build:config_001 --waves` does so after the build.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import os
 import re
 import shutil
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,9 +29,13 @@ from finnmake.whole import written_whole
 if TYPE_CHECKING:
     from finnmake.backends.open_rtl.design import Design
     from finnmake.backends.open_rtl.measured import Measured
+    from finnmake.records import BuildConfig
 
 #: The ending of a file of the kind that is written.
 _ENDING = ".fst"
+
+#: How many inferences, where nothing else is said.
+_INFERENCES = 3
 
 #: Different random inputs; of more inferences, they come over and over.
 _INPUTS = 100
@@ -72,7 +79,7 @@ Exit code 1: the design deadlocks, a tool is missing or fails. 3: there is no su
             f"the waveform [default: BLUEPRINT-CONFIGURATION{_ENDING} in this folder]",
             short="o",
         ),
-        text_option("inferences", "N", "simulate N inferences, one after another", default="3"),
+        text_option("inferences", "N", "simulate N inferences, one after another", default=str(_INFERENCES)),
         HELP,
     )
 
@@ -80,27 +87,13 @@ Exit code 1: the design deadlocks, a tool is missing or fails. 3: there is no su
         """Simulate, write the file and say what is in it. Raises FinnmakeError."""
         asked = self._asked(options)
         self.check_asked()
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # programs are ended, and no file stays
         ws = workspace()
-        _check_backend(ws)
+        check_backend(ws)
         ws.asked = (self.asked.removeprefix("build:"),)
         config = ws.configs[0]
-        target = Path(options["output"] or f"{config.design_space_id}-{config.id}{_ENDING}").absolute()
+        target = Path(options["output"]).absolute() if options["output"] else _target(config)
         _check_target(target)
-        try:
-            with TemporaryDirectory(prefix="waves") as place:
-                scratch = Path(place)
-                design = take(ws.root / config.output_dir, config, scratch / "rtl")
-                measured = _simulated(design, scratch, asked, config.id)
-                _check_reached(measured, asked)
-                with written_whole(target) as beside:
-                    shutil.copyfile(scratch / f"waves{_ENDING}", beside)
-        except StepError as error:
-            refuse(error)
-            return FAILED
-        except OSError as error:
-            raise from_os_error(error) from error
-        return _told(measured, asked, target)
+        return _written(ws, config, asked, target)
 
     def _asked(self, options: Mapping[str, Any]) -> _Asked:
         """What the options ask for. Raises WorkspaceError."""
@@ -115,7 +108,47 @@ Exit code 1: the design deadlocks, a tool is missing or fails. 3: there is no su
         return _Asked(first, last, int(count))
 
 
-def _check_backend(ws: Workspace) -> None:
+def write_all(names: Sequence[str]) -> int:
+    """Write the waveforms of configurations that were just built into this folder; gives the exit code.
+
+    Raises FinnmakeError.
+    """
+    ws = workspace()
+    if not names:
+        raise WorkspaceError(
+            "no configuration is built by these tasks, so there is no waveform",
+            cure="Name one, as build:config_001, or leave --waves away.",
+        )
+    asked = _Asked(0, None, _INFERENCES)
+    configs = {config.id: config for config in ws.configs}
+    return max((_written(ws, configs[name], asked, _target(configs[name])) for name in names), default=DONE)
+
+
+def _target(config: BuildConfig) -> Path:
+    return Path(f"{config.design_space_id}-{config.id}{_ENDING}").absolute()
+
+
+def _written(ws: Workspace, config: BuildConfig, asked: _Asked, target: Path) -> int:
+    """Simulate, write the file and say what is in it; gives the exit code. Raises FinnmakeError."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # programs are ended, and no file stays
+    try:
+        with TemporaryDirectory(prefix="waves") as place:
+            scratch = Path(place)
+            design = take(ws.root / config.output_dir, config, scratch / "rtl")
+            measured = _simulated(design, scratch, asked, config.id)
+            _check_reached(measured, asked)
+            with written_whole(target) as beside:
+                shutil.copyfile(scratch / f"waves{_ENDING}", beside)
+    except StepError as error:
+        refuse(error)
+        return FAILED
+    except OSError as error:
+        raise from_os_error(error) from error
+    return _told(measured, asked, target)
+
+
+def check_backend(ws: Workspace) -> None:
+    """Raise WorkspaceError where there can be no waveforms."""
     if ws.backend.name != OPEN_RTL:
         raise WorkspaceError(
             f"waveforms are of designs of the backend {OPEN_RTL}, and this blueprint's is {ws.space.backend}",
@@ -141,10 +174,16 @@ def _simulated(design: Design, scratch: Path, asked: _Asked, name: str) -> Measu
 
     tools.check()
     store = default_root()
-    kept = Parts(store / parts.FOLDER / OPEN_RTL / "runtime") if store.is_dir() else None
+    kept = store / parts.FOLDER / OPEN_RTL
     with long("waves", f"compiling the simulation of {name}"):
         program = simulate.build(
-            design, scratch / "rtl", scratch / "program", observe=True, waves=True, runtime=kept
+            design,
+            scratch / "rtl",
+            scratch / "program",
+            observe=True,
+            waves=True,
+            runtime=Parts(kept / "runtime") if store.is_dir() else None,
+            programs=Parts(kept / "programs") if store.is_dir() else None,
         )
     count = min(asked.inferences, _INPUTS)
     inputs = {port.tensor: stimuli.random_values(port, count, seed=0) for port in design.inputs}

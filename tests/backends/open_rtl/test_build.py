@@ -91,6 +91,12 @@ def test_the_package_is_whole(packaged: Path) -> None:
     assert any(name.endswith("_weights.dat") for name in names)
 
 
+def test_waveforms_are_written_after_a_build_that_asks_for_them(project: Project, packaged: Path) -> None:
+    run = project.succeed("blueprint=packaged", "build:config_001", "--waves")
+    assert "packaged-config_001.fst: cycles 0 to " in run.output.splitlines()[-1]
+    assert (project.root / "packaged-config_001.fst").stat().st_size > 1000
+
+
 def test_an_exploration_of_clocks_simulates_nothing_again_and_tells_where_estimates_misled(
     project: Project, packaged: Path
 ) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,6 +50,69 @@ def test_outputs_are_right_and_cycles_the_same_whether_observed_or_not(plain: Pr
     assert (first.cycles, first.start, first.finish) == (second.cycles, second.start, second.finish)
     assert first.stable_interval == 32
     assert first.is_settled
+
+
+class Compiler:
+    """Stands in for Verilator: makes programs that are told apart by when they were made."""
+
+    def __init__(self) -> None:
+        self.made = 0
+
+    def verilate(self, sources: object, top: str, main: Path, folder: Path, **options: object) -> Path:
+        self.made += 1
+        (folder / "sim").write_text(f"program {self.made}")
+        return folder / "sim"
+
+
+@pytest.fixture
+def compiler(monkeypatch: pytest.MonkeyPatch) -> Compiler:
+    found = Compiler()
+    monkeypatch.setattr(simulate.tools, "verilate", found.verilate)
+    return found
+
+
+def test_a_program_of_the_same_sources_is_taken_from_where_it_is_kept(
+    tmp_path: Path, compiler: Compiler
+) -> None:
+    kept = Parts(tmp_path / "kept")
+    design = handmade.write(tmp_path / "rtl")
+    first = simulate.build(design, tmp_path / "rtl", tmp_path / "a", programs=kept)
+    (tmp_path / "rtl" / design.data[0]).write_text("0\n")  # data are read when it runs
+    second = simulate.build(design, tmp_path / "rtl", tmp_path / "b", programs=kept)
+    assert compiler.made == 1
+    assert first.binary.read_bytes() == second.binary.read_bytes() == b"program 1"
+    assert os.access(second.binary, os.X_OK) and second.folder == tmp_path / "rtl"
+
+
+@pytest.mark.parametrize("what", ["source", "name", "observe", "waves", "threads", "g++", "tool"])
+def test_whatever_a_program_is_made_of_makes_another(
+    tmp_path: Path, compiler: Compiler, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    kept, rtl = Parts(tmp_path / "kept"), tmp_path / "rtl"
+    design = handmade.write(rtl)
+    simulate.build(design, rtl, tmp_path / "a", programs=kept)
+    options: dict[str, Any] = {"observe": {"observe": True}, "waves": {"waves": True}}.get(what, {})
+    options |= {"threads": {"threads": 2}, "g++": {"optimise": "-O0"}}.get(what, {})
+    if what == "source":
+        path = rtl / design.sources[0]
+        path.write_text(path.read_text() + "\n")
+    elif what == "name":
+        (rtl / design.sources[0]).rename(rtl / "other.sv")
+        design = dataclasses.replace(design, sources=("other.sv", *design.sources[1:]))
+    elif what == "tool":
+        monkeypatch.setattr(simulate.tools, "identity", lambda: ["another"])
+    simulate.build(design, rtl, tmp_path / "b", programs=kept, **options)
+    assert compiler.made == 2
+
+
+def test_a_damaged_program_is_made_again(tmp_path: Path, compiler: Compiler) -> None:
+    kept = Parts(tmp_path / "kept")
+    design = handmade.write(tmp_path / "rtl")
+    simulate.build(design, tmp_path / "rtl", tmp_path / "a", programs=kept)
+    (path,) = kept.folder.iterdir()
+    path.write_bytes(path.read_bytes()[:-1])
+    simulate.build(design, tmp_path / "rtl", tmp_path / "b", programs=kept)
+    assert compiler.made == 2
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -11,7 +11,7 @@ import logging
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from finnmake.backends.open_rtl.design import OBSERVE, Design
 from finnmake.backends.open_rtl.measured import DEADLOCK, DONE, LIMIT, Measured, from_report
 from finnmake.engine.parts import Parts
 from finnmake.errors import StepError
+from finnmake.hashing import digest_file, digest_value
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -117,6 +118,7 @@ def build(
     threads: int = 1,
     optimise: str = "-O1",
     runtime: Parts | None = None,
+    programs: Parts | None = None,
 ) -> Program:
     """Compile a simulation.
 
@@ -131,6 +133,8 @@ def build(
         optimise: g++'s option. `-O0` compiles fastest and runs five times slower; `-O2` takes a third longer
             to compile and runs no faster: Verilator has optimised before.
         runtime: see `tools.verilate`.
+        programs: where programs are kept by all that they are made of. Weights and thresholds are no part of
+            that: a program reads them when it runs.
 
     Raises:
         ToolError: a tool is missing.
@@ -153,19 +157,40 @@ def build(
         place.mkdir()
         for name in design.sources:
             shutil.copyfile(FIFO_MODEL if name == FIFO_MODEL.name else source / name, place / name)
-    binary = tools.verilate(
-        design.sources,
-        design.top,
-        bench,
-        folder,
-        cwd=place,
-        defines=(OBSERVE,) if observe else (),
-        waves=waves,
-        threads=threads,
-        optimise=optimise,
-        runtime=runtime,
-    )
+    defines = (OBSERVE,) if observe else ()
+
+    def make() -> Path:
+        return tools.verilate(
+            design.sources,
+            design.top,
+            bench,
+            folder,
+            cwd=place,
+            defines=defines,
+            waves=waves,
+            threads=threads,
+            optimise=optimise,
+            runtime=runtime,
+        )
+
+    made_of = [
+        *(design.top, list(defines), waves, threads, optimise, digest_file(bench)),
+        *([name, digest_file(place / name)] for name in design.sources),
+    ]
+    binary = make() if programs is None else _kept(programs, made_of, folder / tools.BINARY, make)
     return Program(binary, source, design, observe, waves, resizable)
+
+
+def _kept(programs: Parts, made_of: Sequence[Any], binary: Path, make: Callable[[], Path]) -> Path:
+    """The program of before, where there is one; else it is made, and kept."""
+    key = digest_value("program", [*tools.identity(), *made_of])
+    data = programs.get(key)
+    if data is None:
+        programs.put(key, make().read_bytes())
+    else:
+        binary.write_bytes(data)
+        binary.chmod(0o755)
+    return binary
 
 
 def run(

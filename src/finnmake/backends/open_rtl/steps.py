@@ -129,9 +129,7 @@ def step_open_rtl_size_fifos(model: ModelWrapper, cfg: DataflowBuildConfig) -> M
     place = _folder(cfg)
     design = designs.read(place / RTL)
     with _scratch() as scratch:
-        program = simulate.build(
-            design, place / RTL, scratch, observe=True, resizable=True, runtime=_kept("runtime")
-        )
+        program = _program(design, place / RTL, scratch, resizable=True)
         sizing = fifos.size(program)
     for node in filter(graph.is_fifo, model.graph.node):
         graph.set_depth(node, sizing.depths[node.name])
@@ -236,8 +234,19 @@ def step_open_rtl_report(model: ModelWrapper, cfg: DataflowBuildConfig) -> Model
     return model
 
 
-def _program(design: Design, source: Path, folder: Path, *, waves: bool = False) -> simulate.Program:
-    return simulate.build(design, source, folder, observe=True, waves=waves, runtime=_kept("runtime"))
+def _program(
+    design: Design, source: Path, folder: Path, *, waves: bool = False, resizable: bool = False
+) -> simulate.Program:
+    return simulate.build(
+        design,
+        source,
+        folder,
+        observe=True,
+        waves=waves,
+        resizable=resizable,
+        runtime=_kept("runtime"),
+        programs=_kept("programs"),
+    )
 
 
 @contextmanager

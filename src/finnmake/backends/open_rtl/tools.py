@@ -16,7 +16,7 @@ from pathlib import Path
 
 from finnmake.engine.parts import Parts
 from finnmake.errors import StepError, ToolError
-from finnmake.hashing import digest_value
+from finnmake.hashing import digest_file, digest_value
 
 #: The log of a build beside its binary, and the binary.
 LOG = "verilator.log"
@@ -228,6 +228,17 @@ def _run(command: Sequence[str], cwd: Path, scratch: Path, log: Path, variables:
         cure="Look into the log. If a generated file is at fault, report it with model and folding.",
         log=log,
     )
+
+
+def identity() -> list[str]:
+    """All that a program depends on beside its sources and options: tools, system, and this module."""
+    stand_ins = sorted((Path(__file__).parent / "fst").iterdir())
+    return [
+        *check().values(),
+        *os.uname()[::4],
+        os.confstr("CS_GNU_LIBC_VERSION") or "",
+        *(digest_file(path) for path in (Path(__file__), *stand_ins)),
+    ]
 
 
 def _library(classes: str) -> dict[str, str]:
