@@ -52,6 +52,7 @@ def sections(base: str | None) -> list[Section]:
         _section("engine", "The engine", engine.BENCHMARKS, engine.WORDS),
         _section("scale", "The engine at scale", engine.SCALE, engine.SCALE_WORDS),
         _section("open_rtl", "Hardware with open tools", open_rtl.BENCHMARKS, open_rtl.WORDS),
+        _section("foldings", "24 foldings with open tools", open_rtl.FOLDINGS, open_rtl.FOLDINGS_WORDS),
         Section(CONTAINER, "In the container", {CONTAINER: lambda runs: container(runs, base)}),
     ]
 
