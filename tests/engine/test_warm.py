@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -100,10 +101,13 @@ def test_nothing_of_a_run_is_left_for_the_next(bench: Any, run: Any) -> None:
 
 
 def children_of(pid: int) -> str:
-    """The names of the processes below one."""
+    """The names of the processes below one, but for those that end meanwhile."""
     names = ""
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        names += Path(f"/proc/{child}/comm").read_text() + children_of(int(child))
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                names += Path(f"/proc/{child}/comm").read_text()
+            names += children_of(int(child))
     return names
 
 
