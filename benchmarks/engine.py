@@ -20,7 +20,8 @@ from peers import configuration, finn
 
 WORDS = """
 - Null builds: each task of the peers has one input and one output; `snakemake -n` is its dry run. finnmake's
-  are tasks of the mock backend. The other tools are those of `benchmarks/peers.lock`.
+  are tasks of the mock backend with two or three file dependencies each; doit is measured with these, too.
+  The other tools are those of `benchmarks/peers.lock`.
 - 1,000 configurations on real FINN, from an empty store, are explored once. The peer, FINN's builder in a
   fresh process for each, is run for every 50th configuration: **its total is extrapolated** from these 20.
 - Edits: in the digits MLP's flow, a step of the project's own stands at one place after another, and is

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from measure import REPOSITORY, Cost, Row, alternate, finnmake, project_in, run, scratch, write_blueprint
-from peers import bare_doit, tasks_of
+from peers import bare_doit, bare_doit_on, dependencies
 
 #: The other tools, pinned with hashes; installed for the benchmark alone.
 _LOCK = REPOSITORY / "benchmarks" / "peers.lock"
@@ -33,13 +33,17 @@ def null_builds(runs: int) -> list[Row]:
 
 
 def _of(tasks: int, runs: int, folder: Path, tools: Path) -> list[Row]:
-    ours, count = _finnmake(folder, tasks)
+    ours, files = _finnmake(folder, tasks)
+    count = len(files)
     peers: dict[str, Callable[[], Cost]] = {
         "bare doit": bare_doit(folder / "doit", count),
+        "bare doit, the same file dependencies": bare_doit_on(files, folder / "same"),
         "ninja": _ninja(folder / "ninja", count, tools),
         "snakemake -n": _snakemake(folder / "snakemake", count, tools),
     }
-    peers["bare doit"]()
+    for name in peers:
+        if name.startswith("bare doit"):
+            peers[name]()
     mine, *others = alternate(runs, ours, *peers.values())
     return [
         Row(
@@ -60,14 +64,14 @@ def _goal(name: str, tasks: int) -> str:
     return "less" if name.startswith("snakemake") else ""
 
 
-def _finnmake(folder: Path, tasks: int) -> tuple[Callable[[], Cost], int]:
-    """A project whose build has about so many tasks, built; its null build, and how many tasks it has."""
+def _finnmake(folder: Path, tasks: int) -> tuple[Callable[[], Cost], dict[str, list[str]]]:
+    """A project whose build has about so many tasks, built; its null build, and the tasks' files."""
     project, store = project_in(folder), folder / "store"
     rates = {"from": 10_000, "to": 10_000 + 100 * (tasks // _EACH - 1), "step": 100}
     keys = {"backend": "mock", "design_space": {"config": {**_PART, "target_fps": rates}}}
     write_blueprint(project, "many", keys)
     finnmake(project, store, "-n", "2", "build")
-    return functools.partial(finnmake, project, store, "build"), tasks_of(project, store, "build")
+    return functools.partial(finnmake, project, store, "build"), dependencies(project, store)
 
 
 _PART = {"fpga_part": "xc7z020clg400-1"}

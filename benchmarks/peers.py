@@ -53,8 +53,33 @@ def bare_doit(folder: Path, tasks: int) -> Callable[..., Cost]:
     return lambda *arguments: run([sys.executable, "-m", "doit", *arguments], folder)
 
 
+def bare_doit_on(files: Mapping[str, Sequence[str]], folder: Path) -> Callable[..., Cost]:
+    """doit on a dodo.py of trivial tasks with these file dependencies and a target each."""
+    folder.mkdir()
+    (folder / "files.json").write_text(json.dumps(list(files.values())))
+    (folder / "dodo.py").write_text(
+        "import json\n"
+        "from pathlib import Path\n"
+        "def write(target):\n"
+        "    Path(target).write_text('output')\n"
+        "def task_trivial():\n"
+        "    for number, files in enumerate(json.loads(Path('files.json').read_text())):\n"
+        "        target = f'target{number}'\n"
+        "        yield {'name': str(number), 'file_dep': files, 'targets': [target],\n"
+        "               'actions': [(write, [target])]}\n"
+    )
+    return lambda *arguments: run([sys.executable, "-m", "doit", *arguments], folder)
+
+
 def tasks_of(project: Path, store: Path, asked: str) -> int:
     """How many of finnmake's tasks doit looks at for what is asked."""
+    wanted = asked.partition(":")[2]
+    names = dependencies(project, store)
+    return len([name for name in names if not wanted or wanted in name or name.startswith("segment:")])
+
+
+def dependencies(project: Path, store: Path) -> dict[str, list[str]]:
+    """The file dependencies of each of finnmake's tasks that has some, by the task's name."""
     listed = subprocess.run(
         [sys.executable, "-m", "finnmake", "list", "--all", "--deps", "-q"],
         cwd=project,
@@ -63,6 +88,12 @@ def tasks_of(project: Path, store: Path, asked: str) -> int:
         text=True,
         check=True,
     )
-    names = [line.strip() for line in listed.stdout.splitlines() if ":" in line and not line.startswith(" ")]
-    wanted = asked.partition(":")[2]
-    return len([name for name in names if not wanted or wanted in name or name.startswith("segment:")])
+    found: dict[str, list[str]] = {}
+    name = ""
+    for line in listed.stdout.splitlines():
+        if line.startswith(" -  "):
+            found[name].append(line.removeprefix(" -  "))
+        elif ":" in line:
+            name = line.strip()
+            found[name] = []
+    return found

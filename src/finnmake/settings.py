@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections.abc import Callable, Mapping
@@ -183,7 +182,9 @@ class _Reader:
             raise self._error(key, "must be a table", f"Its keys are {', '.join(readers)}.")
         for name in table:
             if name not in readers:
-                near = difflib.get_close_matches(name, readers, 1)
+                from difflib import get_close_matches  # only errors need it
+
+                near = get_close_matches(name, readers, 1)
                 meant = f"Did you mean {near[0]!r}? " if near else ""
                 raise self._error(
                     f"{key}.{name}", f"unknown key {name!r}", f"{meant}Known keys: {', '.join(readers)}."

@@ -35,6 +35,19 @@ def test_task_is_written_at_once(tmp_path: Path) -> None:
     assert opened(tmp_path / "state").get("one", "_values_:") == {"value": 1}
 
 
+def test_what_is_known_is_not_written_again(tmp_path: Path) -> None:
+    """A run that finds all up to date writes nothing: doit saves its groups in every run."""
+    state = opened(tmp_path / "state")
+    succeed(state, "group", {})
+    state.dump()
+    before = signature((tmp_path / "state").stat())
+    again = opened(tmp_path / "state")
+    succeed(again, "group", {})
+    again.dump()
+    assert signature((tmp_path / "state").stat()) == before
+    assert again.get("group", "_values_:") == {"value": {}}
+
+
 def test_half_a_task_is_not_written(tmp_path: Path) -> None:
     state = opened(tmp_path / "state")
     state.set("one", "_values_:", {"value": 1})

@@ -187,8 +187,9 @@ def test_nothing_is_written_and_another_run_is_not_waited_for(
     assert not empty_project.store.exists()
 
 
-def test_a_reader_that_has_seen_enough_is_no_error(forked: Project) -> None:
-    script = f"{sys.executable} -m finnmake tree --all | true"
+@pytest.mark.parametrize("command", ["tree", "list"])
+def test_a_reader_that_has_seen_enough_is_no_error(forked: Project, command: str) -> None:
+    script = f"{sys.executable} -m finnmake {command} --all | true"
     done = subprocess.run(
         ["bash", "-c", f"set -o pipefail; {script}"],
         cwd=forked.root,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -46,7 +45,7 @@ class Temporary:
     def put_aside(self, path: Path) -> None:
         """Move what is damaged to `quarantine/`; what is gone already stays so."""
         with suppress(FileNotFoundError):
-            path.replace(self.quarantine / f"{path.name}.{uuid.uuid4().hex[:8]}")
+            path.replace(self.quarantine / f"{path.name}.{os.urandom(4).hex()}")
 
     @contextmanager
     def _temporary(self) -> Iterator[Path]:
@@ -59,7 +58,7 @@ class Temporary:
 
     def _own_name(self) -> Path:
         """A name in `tmp/` that tells whose it is, for `sweep`."""
-        return self.tmp / f"run-{self._owner}-{os.getpid()}-{uuid.uuid4().hex}"
+        return self.tmp / f"run-{self._owner}-{os.getpid()}-{os.urandom(16).hex()}"
 
     def new_folder(self) -> Path:
         """An empty folder for one run of steps; whoever asked for it removes it, or `sweep` later."""

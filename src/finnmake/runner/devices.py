@@ -6,12 +6,11 @@ shell takes a part of them, which is why FINN's `finn.util.platforms` lists less
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 _PACKAGE = r"[a-z]{2,4}\d{3,4}"
 
@@ -93,7 +92,7 @@ class _Device:
 @cache
 def _devices() -> dict[str, _Device]:
     """The table of `devices.json` by device name."""
-    text = files(__package__).joinpath("devices.json").read_text(encoding="utf-8")
+    text = Path(__file__).with_name("devices.json").read_text(encoding="utf-8")
     return {name: _device(name, row) for name, row in json.loads(text)["devices"].items()}
 
 
@@ -146,9 +145,11 @@ def known_parts_hint(part: str, limit: int = 3) -> list[str]:
         The form of a whole part name where only what follows the device is wrong, else up to `limit` names of
         devices that are written alike; empty where none is.
     """
+    from difflib import get_close_matches  # only errors need it
+
     device = device_of(part)
     if device is not None:
         return [_devices()[device].naming.form.format(device=device)]
     head = part.strip().lower().partition("-")[0]
     stem = re.sub(rf"{_PACKAGE}$", "", head) if head.startswith("xc7") else head
-    return difflib.get_close_matches(stem, _devices(), n=limit, cutoff=0.7)
+    return get_close_matches(stem, _devices(), n=limit, cutoff=0.7)

@@ -9,14 +9,16 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from doit import doit_cmd
 from doit.cmd_base import Command
 
 from finnmake.errors import FinnmakeError, ToolError, WorkspaceError
-from finnmake.exploration.drawing import Detail
 from finnmake.tasks.loader import check_variables
+
+if TYPE_CHECKING:
+    from finnmake.exploration.drawing import Detail
 
 #: Exit codes: done; the answer is no, or a tool failed; the command or the project is wrong.
 DONE, FAILED, WRONG = 0, 1, 3
@@ -44,6 +46,11 @@ DETAIL = (
     flag("all", "leave nothing out: all branches, all steps and all ids of configurations"),
     text_option("depth", "N", "only N segments down from the model"),
 )
+
+
+def reader_left() -> None:
+    """Whoever reads standard output, as `head`, has seen enough: what is still to be written goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class SpaceCommand(Command):  # type: ignore[misc]
@@ -74,8 +81,8 @@ class SpaceCommand(Command):  # type: ignore[misc]
                 raise self._wrong(f"it takes no {pos_args[0]!r}")
             code = self.show(opt_values)
             sys.stdout.flush()
-        except BrokenPipeError:  # the reader, as `head`, has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except BrokenPipeError:
+            reader_left()
             return DONE
         except FinnmakeError as error:
             return refuse(error)
@@ -87,6 +94,8 @@ class SpaceCommand(Command):  # type: ignore[misc]
 
     def detail(self, options: Mapping[str, Any]) -> Detail:
         """What the options `DETAIL` ask for. Raises WorkspaceError."""
+        from finnmake.exploration.drawing import Detail  # few commands draw
+
         depth = str(options["depth"])
         if depth and not (depth.isdecimal() and int(depth) > 0):
             raise self._wrong(f"option --depth takes a whole number from 1 on, not {depth!r}")

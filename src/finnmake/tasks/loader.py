@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 import signal
 from collections.abc import Collection, Iterable, Sequence
@@ -120,5 +119,7 @@ def check_names(wanted: Sequence[str], known: Sequence[str]) -> None:
             if group in GROUPS:
                 find_config(workspace().space, config_id)  # raises, and lists those that exist
             raise InvalidCommand(f"there is no {name!r}\n  -> there are {', '.join(near)}")
-        close = difflib.get_close_matches(name, known, 3)
+        from difflib import get_close_matches  # only errors need it
+
+        close = get_close_matches(name, known, 3)
         raise InvalidCommand(f"there is no task {name!r}\n  -> the nearest: {', '.join(close) or 'none'}")

@@ -75,6 +75,8 @@ class StateDB:
 
     def _write(self, task: str, values: Mapping[str, Any]) -> None:
         data = json.dumps(values)
+        if self._rows.get(task) == data:
+            return  # as of groups, which have nothing to remember: a run that changes nothing writes nothing
         self._change("REPLACE INTO tasks VALUES (?, ?)", task, data)
         self._rows[task] = data
         self._written.add(task)
@@ -114,8 +116,9 @@ class StateDB:
     def dump(self) -> None:
         """Close the file; everything is written already, but for what spares the next run some hashing."""
         rows = [(task, json.dumps(self._tasks[task])) for task in self._written if self._settled(task)]
-        with suppress(sqlite3.Error), self._connection:
-            self._connection.executemany("REPLACE INTO tasks VALUES (?, ?)", rows)
+        if rows:
+            with suppress(sqlite3.Error), self._connection:
+                self._connection.executemany("REPLACE INTO tasks VALUES (?, ?)", rows)
         self._connection.close()
 
     def _settled(self, task: str) -> bool:

@@ -34,7 +34,6 @@ from finnmake.runner import devices
 from finnmake.settings import Settings, read_settings
 from finnmake.tasks.hold import Hold
 from finnmake.tasks.names import Names
-from finnmake.tasks.notes import vivado_note
 from finnmake.tasks.schedule_jobs import Gate
 from finnmake.tasks.screen import Screen, failure_text
 from finnmake.tasks.site import Site
@@ -268,6 +267,8 @@ class Workspace:
         named = self.settings.toolchain.vivado or self.ground.environment.get("XILINX_VIVADO")
         if named or self.backend.name != "finn":
             return
+        from finnmake.tasks.notes import vivado_note  # of no use to a run that finds all up to date
+
         note = vivado_note(self.configs)
         if note is not None:
             self.screen.line(note)
