@@ -82,7 +82,7 @@ def space(runs: int) -> list[Row]:
     ours, peer, tree, prefixes = (
         {key: median(each[at][key] for each in made) for key in made[0][at]} for at in range(4)
     )
-    count = f"{ours['count']:,}"
+    count = f"{ours['count']:,.0f}"
     assert {each["count"] for each in (ours, peer, tree, prefixes)} == {100_000}
     return [
         _seconds(f"{count} configurations, all in a list; peer: a dictionary each", ours, peer, 5),

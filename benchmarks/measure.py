@@ -45,15 +45,19 @@ class Row:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a process cost: seconds of wall and CPU time, peak resident memory of itself alone in MB."""
+    """What a process cost: seconds of wall and CPU time, peak resident memory of itself alone in MB.
+
+    `said` is what a single one wrote.
+    """
 
     wall: float
     cpu: float
     peak_mb: float
+    said: str = ""
 
 
 def run(command: Sequence[str], cwd: Path, **variables: str) -> Cost:
-    """Run a command that must succeed; its output is kept only to be shown when it does not."""
+    """Run a command that must succeed."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.monotonic()
     with tempfile.TemporaryFile("w+") as output:
@@ -70,11 +74,12 @@ def run(command: Sequence[str], cwd: Path, **variables: str) -> Cost:
             peak = max(peak, peak_mb(process.pid))
             time.sleep(0.005)
         wall = time.monotonic() - started
+        output.seek(0)
+        said = output.read()
         if process.returncode:
-            output.seek(0)
-            sys.exit(f"{' '.join(command)} failed:\n{output.read()}")
+            sys.exit(f"{' '.join(command)} failed:\n{said}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return Cost(wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, peak)
+    return Cost(wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, peak, said)
 
 
 def until(line: str, command: Sequence[str], cwd: Path, **variables: str) -> Cost:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -34,7 +32,6 @@ _PART = "xc7z020clg400-1"
 _CONFIG: Mapping[str, Any] = {
     "fpga_part": _PART,
     "synth_clk_period_ns": 10.0,
-    "standalone_thresholds": True,
     "target_fps": 100_000,
 }
 _DATA = {"step": "step_open_rtl_simulate", "data": "models/digits_heldout.npz"}
@@ -53,8 +50,9 @@ def stages(runs: int) -> list[Row]:
     with scratch() as folder:
         project, store = project_in(folder), folder / "store"
         _blueprint(project, "cnn")
-        whole, said = _build(project, store)
-        took = {name: float(seconds) for name, seconds in _STEP.findall(said)}
+        built = finnmake(project, store, "build:config_001")
+        whole = built.wall
+        took = {name: float(seconds) for name, seconds in _STEP.findall(built.said)}
         rows = [
             _figure(f"`{name}`, of a build from nothing", f"{seconds:.1f} s", f"{seconds / whole:.0%}")
             for name, seconds in took.items()
@@ -87,7 +85,8 @@ def _edits(project: Path, store: Path, peer: float) -> list[Row]:
         if not change:
             _edit_weight(project / "models" / _MODEL)
         _blueprint(project, "cnn", **change)
-        mine, _ = _build(project, store)
+        shutil.rmtree(project / "builds")
+        mine = finnmake(project, store, "build:config_001").wall
         rows.append(
             Row(
                 f"edit of {what}, to the new result; peer: from nothing",
@@ -337,29 +336,6 @@ def _blueprint(
     settings = project / "pyproject.toml"
     settings.write_text(re.sub(r"blueprints/\w+\.yaml", "blueprints/digits.yaml", settings.read_text()))
     write_blueprint(project, name, text)
-
-
-def _build(project: Path, store: Path) -> tuple[float, str]:
-    """Seconds of a build with an empty folder of outputs, and what it said."""
-    shutil.rmtree(project / "builds", ignore_errors=True)
-    started = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-m", "finnmake", "build:config_001"],
-        cwd=project,
-        env={
-            "PATH": "/usr/bin:/bin",
-            "HOME": str(store.parent),
-            "FINNMAKE_STORE": str(store),
-            "FINNMAKE_WORKER_IDLE": "0",
-        },
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        sys.exit(f"a build failed:\n{done.stdout}{done.stderr}")
-    return time.monotonic() - started, done.stdout
 
 
 BENCHMARKS: dict[str, Callable[[int], list[Row]]] = {

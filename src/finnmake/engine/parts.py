@@ -7,12 +7,12 @@ gave lies here under a digest of all that it was made of. Whatever is damaged or
 from __future__ import annotations
 
 import os
-import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from finnmake.hashing import digest_bytes
+from finnmake.whole import written_whole
 
 #: The folder in the store.
 FOLDER = "parts"
@@ -45,11 +45,5 @@ class Parts:
         """Keep it; the file appears whole, whoever else writes the same. A full disk keeps nothing."""
         with suppress(OSError):
             self.folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=self.folder, delete=False) as part:
-                try:
-                    part.write(digest_bytes(data).encode() + b"\n" + data)
-                    part.flush()
-                    os.replace(part.name, self.folder / key)
-                except OSError:
-                    os.unlink(part.name)
-                    raise
+            with written_whole(self.folder / key) as part:
+                part.write_bytes(digest_bytes(data).encode() + b"\n" + data)

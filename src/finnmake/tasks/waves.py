@@ -121,7 +121,7 @@ def write_all(names: Sequence[str]) -> int:
         )
     asked = _Asked(0, None, _INFERENCES)
     configs = {config.id: config for config in ws.configs}
-    return max((_written(ws, configs[name], asked, _target(configs[name])) for name in names), default=DONE)
+    return max(_written(ws, configs[name], asked, _target(configs[name])) for name in names)
 
 
 def _target(config: BuildConfig) -> Path:

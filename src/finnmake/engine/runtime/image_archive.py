@@ -8,7 +8,7 @@ import os
 import tarfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from finnmake.engine.runtime.image_differences import differences
 from finnmake.engine.runtime.image_lock import Layer, PinnedImage
 from finnmake.engine.runtime.images import instruction
 from finnmake.errors import ContainerError, Location
+from finnmake.whole import written_whole
 
 #: Told of the progress, a line at a time, no more often than this (seconds).
 Listener = Callable[[str], None]
@@ -38,27 +39,25 @@ def export(engine: Engine, name: str, path: Path, listener: Listener) -> int:
         path: the file; one that is there is replaced.
         listener: told of the progress.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     told = _Progress("written", listener)
-    try:
-        with closing(connect(engine)) as client, errors(f"write the image to {path}"):
-            target = f"{client.api.base_url}/v{engine.api}/images/{name}/get"
-            with (
-                client.api.get(target, stream=True, timeout=(60, _SILENCE_SECONDS)) as response,
-                open(temporary, "wb") as file,
-            ):
-                if response.status_code != 200:
-                    raise ContainerError(f"the engine does not give the image: {response.text.strip()}")
-                for chunk in response.iter_content(_CHUNK):
-                    file.write(chunk)
-                    told.add(len(chunk))
-                file.flush()
-                os.fsync(file.fileno())
-            _describe(temporary)
-            temporary.replace(path)
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
+    with (
+        closing(connect(engine)) as client,
+        errors(f"write the image to {path}"),
+        written_whole(path) as temporary,
+    ):
+        target = f"{client.api.base_url}/v{engine.api}/images/{name}/get"
+        with (
+            client.api.get(target, stream=True, timeout=(60, _SILENCE_SECONDS)) as response,
+            open(temporary, "wb") as file,
+        ):
+            if response.status_code != 200:
+                raise ContainerError(f"the engine does not give the image: {response.text.strip()}")
+            for chunk in response.iter_content(_CHUNK):
+                file.write(chunk)
+                told.add(len(chunk))
+            file.flush()
+            os.fsync(file.fileno())
+        _describe(temporary)
     return told.size
 
 
