@@ -31,12 +31,12 @@ def _run() -> int:
         from finnmake.tasks import doctor_report
 
         return doctor_report.main(sys.argv[2:])
+    gc.set_threshold(
+        100_000
+    )  # modules and thousands of tasks stay: looking for garbage among them takes long
     from doit.doit_cmd import DoitMain
 
     DoitMain.BIN_NAME = "doit"
-    gc.set_threshold(
-        100_000
-    )  # thousands of tasks are made to stay: looking for garbage among them takes long
     try:
         return int(DoitMain().run(_ordered(sys.argv[1:])) or 0)
     except tomllib.TOMLDecodeError as error:  # doit reads its own table before anything of finnmake's runs
