@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ class Cost:
     wall: float
     cpu: float
     peak_mb: float
-    said: str = ""
+    said: str = field(default="", repr=False)
 
 
 def run(command: Sequence[str], cwd: Path, **variables: str) -> Cost:

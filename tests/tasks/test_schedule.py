@@ -10,7 +10,7 @@ from doit.task import Task
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finnmake.tasks.schedule import Control, Order
+from finnmake.tasks.schedule import Control, Order, was_let_go
 
 #: The groups of a configuration's tasks, each after the one before.
 GROUPS = ("finn", "metrics", "build")
@@ -38,17 +38,25 @@ def space(configs: Sequence[str], segments: Mapping[str, Sequence[str]]) -> list
 
 
 def dispatched(
-    tasks: Sequence[Task], selected: Sequence[str], order: Order | None, *, at_once: int = 1, after: int = 0
+    tasks: Sequence[Task],
+    selected: Sequence[str],
+    order: Order | None,
+    *,
+    at_once: int = 1,
+    after: int = 0,
+    lets_go: bool = False,
 ) -> Iterator[str]:
     """The tasks in the order in which a runner gets them, where each takes as long as the others.
 
     Args:
         at_once: tasks that run together.
         after: the order is known when so many have begun.
+        lets_go: whether tasks that are done are let go.
     """
     control = Control(list(tasks))
     control.process(list(selected))
     dispatcher = control.task_dispatcher()
+    dispatcher.lets_go = lets_go
     running: list[Any] = []
     completed, begun = None, 0
     while True:
@@ -85,6 +93,24 @@ def test_a_group_is_built_one_configuration_after_the_other() -> None:
         *("finn:config_003", "metrics:config_003", "build:config_003"),
         "build",
     ]
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_what_is_done_is_let_go_and_nothing_else(at_once: int) -> None:
+    def ran(lets_go: bool) -> tuple[list[str], list[str]]:
+        """The tasks in their order, and those that were not let go."""
+        tasks = [*space(CONFIGS, ALL), task("mine", "build:config_001")]  # one of the user's own dodo.py
+        order, names = Order(CONFIGS, {}, ALL), []
+        for name in dispatched(tasks, ["build", "mine"], order, at_once=at_once, lets_go=lets_go):
+            names.append(name)
+            assert not was_let_go(next(each for each in tasks if each.name == name))
+        return names, [each.name for each in tasks if not was_let_go(each)]
+
+    everything, all_of_them = ran(lets_go=False)
+    same, left = ran(lets_go=True)
+    assert same == everything
+    assert sorted(all_of_them) == sorted({*everything, *GROUPS})
+    assert left == [*GROUPS, "mine"]
 
 
 def test_the_longest_goes_first() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,39 @@ def test_row_that_is_no_json_counts_as_unknown(tmp_path: Path) -> None:
         connection.execute("UPDATE tasks SET data = ?", (json.dumps({"x": 1})[:-2],))
     connection.close()
     assert not opened(path).in_("one")
+
+
+def test_few_tasks_are_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten thousand builds have sixty thousand tasks, whose records would fill the memory."""
+    monkeypatch.setattr("finnmake.tasks.state._YOUNG_SECONDS", 0.0)
+    state, size, count = opened(tmp_path / "state"), 10_000, 2_000
+    tracemalloc.start()
+    try:
+        for number in range(count):
+            succeed(state, f"task:{number}", f"{number:0{size}}")
+        for number in range(count):
+            assert state.get(f"task:{number}", "_values_:") == {"value": f"{number:0{size}}"}
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < size * count / 4
+
+
+def test_damage_that_is_met_while_reading(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    state = opened(path)
+    for number in range(20):
+        succeed(state, f"task:{number}", "x" * 20_000)
+    state.dump()
+    again = opened(path)
+    data = bytearray(path.read_bytes())
+    data[8192:] = b"\xff" * len(data[8192:])
+    path.write_bytes(data)
+    for number in range(20):
+        assert not again.in_(f"task:{number}")
+    succeed(again, "one", 1)
+    again.dump()
+    assert opened(path).get("one", "_values_:") == {"value": 1}
 
 
 def test_truncated_database_is_put_aside(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from finnmake.tasks.command import FAILED, flag
 from finnmake.tasks.exploration import Exploration
 from finnmake.tasks.loader import GROUPS
 from finnmake.tasks.run import JOBS, QUIET, Options, ScheduledRun, jobs_of
-from finnmake.tasks.schedule import Control
+from finnmake.tasks.schedule import Control, was_let_go
 from finnmake.tasks.workspace import workspace
 
 _FAIL_FAST = flag("fail-fast", "stop at the first build that fails (search.fail_fast in the blueprint)")
@@ -90,13 +90,14 @@ class Explore(ScheduledRun):
         beyond = exploration.beyond_estimates if early_stop else []
         if early_stop and not beyond:
             workspace().screen.line(f"warning: {NO_EARLY_STOP}")
-        code = self._run([f"estimate:{config.id}" for config in beyond], options) if beyond else 0
+        estimates = [f"estimate:{config.id}" for config in beyond]
+        code = self._run(estimates, options, last=False) if beyond else 0
         if code and exploration.fail_fast:
             return code
         if beyond:
             self._look_for_up_to_date(exploration)
             exploration.stop_early()
-        return self._run([f"build:{config.id}" for config in exploration.remaining], options)
+        return self._run([f"build:{config.id}" for config in exploration.remaining], options, last=True)
 
     def _look_for_up_to_date(self, exploration: Exploration) -> None:
         """Find the builds that need nothing among those that this run has not come to."""
@@ -105,17 +106,19 @@ class Explore(ScheduledRun):
         ws = workspace()
         for config in exploration.configs:
             names = [f"{group}:{config.id}" for group in GROUPS if group != "estimate"]
-            status = (self.dep_manager.get_status(tasks[name], tasks).status for name in names)
-            if config.id not in ws.results and all(each == "up-to-date" for each in status):
+            if config.id not in ws.results and all(self._is_up_to_date(tasks[name], tasks) for name in names):
                 ws.up_to_date.add(config.id)
 
-    def _run(self, tasks: list[str], options: Options) -> int:
+    def _is_up_to_date(self, task: Any, tasks: Mapping[str, Any]) -> bool:
+        return was_let_go(task) or self.dep_manager.get_status(task, tasks).status == "up-to-date"
+
+    def _run(self, tasks: list[str], options: Options, *, last: bool) -> int:
         if not tasks:
             self.dep_manager.close()
             return 0
         control = Control(self.task_list)
         control.process(tasks)
-        return self.run_tasks(control, self._jobs, options)
+        return self.run_tasks(control, self._jobs, options, last=last)
 
     def _reopened(self) -> Dependency:
         """The state of the tasks again: a run closes it at its end."""

@@ -97,14 +97,16 @@ class ScheduledRun(DoitRun):  # type: ignore[misc]
             sys.stdout.reconfigure(errors="backslashreplace")
         return super().execute(params, args)
 
-    def run_tasks(self, control: Control, jobs: int | None, options: Options) -> int:
+    def run_tasks(self, control: Control, jobs: int | None, options: Options, *, last: bool = True) -> int:
         """Run what the control has selected, in the order of the plan; gives doit's exit code.
 
         Args:
             jobs: builds at once; None for as many as there is room for.
+            last: whether no other run of these tasks follows.
         """
         ws = workspace()
         dispatcher = control.task_dispatcher()
+        dispatcher.lets_go = last
         configs = _configs(dispatcher.selected_tasks, [config.id for config in ws.configs])
         asked = jobs or min(
             processors(limits_of(ws.ground.runtime.name, ws.settings.container)), max(1, len(configs))

@@ -15,6 +15,15 @@ from typing import Any
 from doit.control import TaskControl, TaskDispatcher
 from doit.runner import MThreadRunner, Runner
 
+from finnmake.tasks.loader import GROUPS
+
+#: The groups of tasks that are finnmake's own.
+_OURS = (*GROUPS, "segment")
+
+#: How doit calls it that a task went well; and what is asked of a task after that.
+_WELL = ("up-to-date", "successful")
+_KEPT = ("name", "has_subtask", "setup_tasks", "subtask_of", "task_dep")
+
 #: Comes after all that have a place.
 _LAST = 1 << 60
 
@@ -66,12 +75,28 @@ class _Ready:
         return self._heap[0][0]
 
 
+def was_let_go(task: Any) -> bool:
+    """Whether this run has found the task up to date, or made it so, and let it go."""
+    return not hasattr(task, "uptodate")
+
+
+class _Done:
+    """Stands for the nodes of tasks that are done: others ask them for nothing else."""
+
+    run_status = "done"
+
+
+_DONE = _Done()
+
+
 class Dispatcher(TaskDispatcher):  # type: ignore[misc]
-    """doit's, which keeps to an order from the moment that there is one."""
+    """doit's, which keeps to an order from the moment that there is one, and lets go of what is done."""
 
     def __init__(self, tasks: Any, targets: Any, selected_tasks: Sequence[str]) -> None:
         super().__init__(tasks, targets, selected_tasks)
         self.ready: Any
+        #: Whether nobody asks for the tasks once they are done; then they take little memory.
+        self.lets_go = False
         self._order: Order | None = None
         self._sorted = False
 
@@ -79,6 +104,17 @@ class Dispatcher(TaskDispatcher):  # type: ignore[misc]
         """From now on choose by this order, also among what is ready already."""
         self.ready = _Ready(order, self.ready)
         self._order = order
+
+    def _update_waiting(self, processed: Any) -> None:
+        super()._update_waiting(processed)
+        if self.lets_go and processed is not None and processed.run_status in _WELL:
+            self._let_go(processed.task)
+
+    def _let_go(self, task: Any) -> None:
+        """Keep of a task of finnmake's what doit asks of one that is done: ten thousand builds have many."""
+        if task.subtask_of in _OURS:
+            self.nodes[task.name] = _DONE
+            task.__dict__ = {name: getattr(task, name) for name in _KEPT}
 
     def _get_next_node(self, ready: Any, tasks_to_run: list[str]) -> Any:
         if self._order is None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 import threading
-from collections.abc import Mapping
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,25 +19,33 @@ from finnmake.tasks.workspace import workspace
 #: The last entry that doit sets when a task has succeeded: then the task is written.
 _LAST = "deps:"
 
+#: So many tasks are held at once, besides those that were written a moment ago.
+_RECENT = 256
+
+#: After this time (s) a change of a file must show, also where clocks are coarse: see `engine.files`.
+_YOUNG_SECONDS = 0.3
+
 #: What a task gave, as its values and once more as its result.
 _VALUES, _RESULT = "_values_:", "result:"
 
 
 class StateDB:
-    """A doit backend. Rows are read when first asked for, and kept."""
+    """A doit backend. Rows are read when they are asked for: of ten thousand builds all would be too many."""
 
     desc = "SQLite in WAL mode, written after each task"
 
     def __init__(self, name: str, codec: Any, *, module_name: str | None = None) -> None:
         self.name = name
         self.codec = codec
-        self._tasks: dict[str, dict[str, Any]] = {}
-        self._written: set[str] = set()
-        self._lock = threading.Lock()
-        self._connection, self._rows = self._read(Path(name))
+        #: Of the tasks that doit asked for last.
+        self._recent: dict[str, dict[str, Any]] = {}
+        #: Of those that this run wrote a moment ago, when it did (s).
+        self._young: dict[str, tuple[float, dict[str, Any]]] = {}
+        self._lock = threading.RLock()
+        self._connection = self._opened(Path(name))
 
-    def _read(self, path: Path) -> tuple[sqlite3.Connection, dict[str, str]]:
-        """Open the file, and all rows; one that is damaged is put aside: the store knows what was done."""
+    def _opened(self, path: Path) -> sqlite3.Connection:
+        """Open the file; one that is damaged is put aside: the store knows what was done."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -53,9 +62,23 @@ class StateDB:
             ) from error
 
     def _task(self, task: str) -> dict[str, Any]:
-        if task not in self._tasks:
-            self._tasks[task] = _values(self._rows.get(task))
-        return self._tasks[task]
+        with self._lock:
+            if task not in self._recent:
+                while len(self._recent) >= _RECENT:
+                    del self._recent[next(iter(self._recent))]
+                self._recent[task] = _values(self._row(task))
+            return self._recent[task]
+
+    def _row(self, task: str) -> str | None:
+        """What the file holds of a task; None where it holds nothing, or it turns out to be damaged."""
+        try:
+            row = self._connection.execute("SELECT data FROM tasks WHERE task = ?", (task,)).fetchone()
+        except sqlite3.OperationalError:
+            return None
+        except sqlite3.DatabaseError:
+            self._renew()
+            return None
+        return row[0] if row else None
 
     def get(self, task_id: str, dependency: str) -> Any:
         """The value kept, or None."""
@@ -71,15 +94,18 @@ class StateDB:
         else:
             task[dependency] = value
         if dependency == _LAST or dependency == "ignore:":
-            self._write(task_id, self._task(task_id))
+            self._write(task_id, task)
 
-    def _write(self, task: str, values: Mapping[str, Any]) -> None:
+    def _write(self, task: str, values: dict[str, Any]) -> None:
         data = json.dumps(values)
-        if self._rows.get(task) == data:
-            return  # as of groups, which have nothing to remember: a run that changes nothing writes nothing
-        self._change("REPLACE INTO tasks VALUES (?, ?)", task, data)
-        self._rows[task] = data
-        self._written.add(task)
+        with self._lock:
+            if self._row(task) == data:
+                return  # as of groups, with nothing to remember: a run that changes nothing writes nothing
+            self._change("REPLACE INTO tasks VALUES (?, ?)", task, data)
+            self._young.pop(task, None)
+            now = time.monotonic()
+            self._young[task] = now, values
+            self._settle(now - _YOUNG_SECONDS)
 
     def in_(self, task_id: str) -> bool:
         """Whether anything is kept of the task."""
@@ -87,45 +113,59 @@ class StateDB:
 
     def remove(self, task_id: str) -> None:
         """Forget the task, at once."""
-        self._tasks[task_id] = {}
-        self._change("DELETE FROM tasks WHERE task = ?", task_id)
-        self._rows.pop(task_id, None)
+        with self._lock:
+            self._recent.pop(task_id, None)
+            self._young.pop(task_id, None)
+            self._change("DELETE FROM tasks WHERE task = ?", task_id)
 
     def remove_all(self) -> None:
         """Forget all tasks, at once."""
-        self._tasks = {}
-        self._change("DELETE FROM tasks")
-        self._rows = {}
+        with self._lock:
+            self._recent, self._young = {}, {}
+            self._change("DELETE FROM tasks")
 
     def _change(self, statement: str, *values: str) -> None:
-        """Write through; where that meets damage which reading did not, all rows move to a new file."""
-        with self._lock:
-            try:
-                with self._connection:
-                    self._connection.execute(statement, values)
-            except sqlite3.OperationalError:
-                raise
-            except sqlite3.DatabaseError:
-                self._connection.close()
-                _put_aside(Path(self.name))
-                self._connection, _ = _open(Path(self.name))
-                with self._connection:
-                    self._connection.executemany("INSERT INTO tasks VALUES (?, ?)", self._rows.items())
-                    self._connection.execute(statement, values)
+        """Write through, to a new file where that meets damage."""
+        try:
+            with self._connection:
+                self._connection.execute(statement, values)
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError:
+            self._renew()
+            with self._connection:
+                self._connection.execute(statement, values)
+
+    def _renew(self) -> None:
+        """Go on with a new file in place of a damaged one: what it held is in the store."""
+        self._connection.close()
+        _put_aside(Path(self.name))
+        self._connection = _open(Path(self.name))
 
     def dump(self) -> None:
         """Close the file; everything is written already, but for what spares the next run some hashing."""
-        rows = [(task, json.dumps(self._tasks[task])) for task in self._written if self._settled(task)]
+        with self._lock:
+            self._settle(math.inf)
+            self._connection.close()
+
+    def _settle(self, before: float) -> None:
+        """Write tasks of this run again of whose files more is known than when they ended.
+
+        Args:
+            before: of those that were written before that moment (s).
+        """
+        rows = []
+        for task, (when, values) in list(self._young.items()):
+            if when >= before:
+                break
+            del self._young[task]
+            given = values.get(_VALUES)
+            record = given.get(RECORD) if isinstance(given, dict) else None
+            if record is not None and settle(record, workspace().root, workspace().digests):
+                rows.append((task, json.dumps(values)))
         if rows:
             with suppress(sqlite3.Error), self._connection:
                 self._connection.executemany("REPLACE INTO tasks VALUES (?, ?)", rows)
-        self._connection.close()
-
-    def _settled(self, task: str) -> bool:
-        """Whether more is known now of the files that a task of this run used than when it ended."""
-        values = self._tasks[task].get(_VALUES)
-        record = values.get(RECORD) if isinstance(values, dict) else None
-        return record is not None and settle(record, workspace().root, workspace().digests)
 
 
 def _values(row: str | None) -> dict[str, Any]:
@@ -144,14 +184,15 @@ def _put_aside(path: Path) -> None:
         path.with_name(path.name + journal).unlink(missing_ok=True)
 
 
-def _open(path: Path) -> tuple[sqlite3.Connection, dict[str, str]]:
+def _open(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=30, check_same_thread=False)
     connection.text_factory = lambda data: data.decode(errors="replace")
     try:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("CREATE TABLE IF NOT EXISTS tasks (task TEXT PRIMARY KEY, data TEXT)")
-        return connection, dict(connection.execute("SELECT task, data FROM tasks"))
+        connection.execute("SELECT count(*) FROM tasks WHERE data IS NULL").fetchone()  # meets damage
+        return connection
     except sqlite3.Error:
         connection.close()
         raise
