@@ -34,6 +34,6 @@ for number in range(count):
     result = ws.runner.run(config)
     seconds.append(time.monotonic() - started)
     assert result.is_successful(), result.error_message
-    ran = ws.screen.ran
+    ran = ws.screen.steps_ran
     assert ran == (number + 1) * 12, f"{ran} steps ran: the configurations shared some"
 sys.stdout.write(json.dumps(seconds))

@@ -85,6 +85,18 @@ def test_first_sight_of_a_file_stays(tmp_path):
     assert digests.digest(tmp_path / "x") == digest_bytes(b"x")
 
 
+def test_a_file_that_was_forgotten_is_looked_at_anew(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("before")
+    digests = FileDigests()
+    seen = digests.first(path)
+    path.write_text("after")
+    assert digests.first(path) == seen
+    digests.forget(path)
+    assert digests.first(path)[1] == digest_bytes(b"after")
+    digests.forget(tmp_path / "never seen")
+
+
 def test_what_is_no_file_has_no_digest(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "broken").symlink_to("nowhere")

@@ -76,6 +76,11 @@ class FileDigests:
         name = os.fspath(path)
         return self._first.get(name) or self._first.setdefault(name, self.state(name))
 
+    def forget(self, path: Path | str) -> None:
+        """Look at the file anew when it is asked for again: of ten thousand builds, all are too many."""
+        self._known.pop(os.fspath(path), None)
+        self._first.pop(os.fspath(path), None)
+
     def remember(self, path: Path | str, known: Signature, digest: str) -> None:
         """Take a digest from an earlier run: it counts only while the file still has that signature."""
         self._known.setdefault(os.fspath(path), (known, digest))

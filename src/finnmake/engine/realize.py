@@ -118,7 +118,8 @@ class Engine:
         self.digests = digests
         self.history = History(store, toolchain.parts.get("adapter", {}).get("name", ""))
         self._lookup = Lookup(store, project, digests, pool.places.fixed)
-        self._made: dict[Path, State] = {}
+        #: File of a trace -> what its step left. As text: ten thousand builds meet many.
+        self._made: dict[str, State] = {}
         #: The blobs of traces that were put aside.
         self._discarded: set[str] = set()
         self._failed: dict[str, list[_Failure]] = {}
@@ -153,7 +154,7 @@ class Engine:
             refs = refs_of(self.store, state)
             if damaged.ref in refs:
                 self._discarded |= refs
-                self.store.drop_trace(path)
+                self.store.drop_trace(Path(path))
                 self._made.pop(path, None)
         return damaged.ref in self._discarded
 
@@ -181,7 +182,7 @@ class Engine:
         found = next(self._lookup.hits(key, flags), None)
         if found is None:
             return None
-        self._made[found.path] = found.state
+        self._made[str(found.path)] = found.state
         with suppress(OSError):
             os.utime(found.path)  # the order of use, for collecting garbage
         return StepOutcome(call, key, found.state, found.trace, hit=True)
@@ -270,7 +271,7 @@ class Engine:
         reads = {**answer["reads"], "fields": fields_of(flags, answer["reads"]["fields"])}
         trace = {"step": call.to_dict(), "reads": reads, "output": after.to_dict(), "info": info}
         if self._lookup.difference(reads, flags) is None:
-            self._made[self.store.add_trace(key, trace)] = after
+            self._made[str(self.store.add_trace(key, trace))] = after
             with suppress(OSError):
                 keep_texts(self.store, reads, self.project)
         self.history.note(call, answer["seconds"], answer["peak_rss_kb"])

@@ -45,16 +45,20 @@ class Made:
     whole: bool = True
 
 
+#: Makes what a task is for, of one configuration. One for a group: ten thousand configurations share it.
+Making = Callable[[Site], Made]
+
+
 def task_preprocess() -> Iterator[Task]:
     """apply the pre_proc transforms to the model"""
     ws = workspace()
+    names = ("model.onnx", "processed_model.onnx")
+
+    def made(site: Site) -> Made:
+        return Made(ws.runner.preprocess(site.config), site.paths(names))
+
     for site in ws.sites:
-        names = ("model.onnx", "processed_model.onnx")
-
-        def action(site: Site = site, names: tuple[str, ...] = names) -> Made:
-            return Made(ws.runner.preprocess(site.config), site.paths(names))
-
-        yield _engine_task(ws, site, action, [site.model, *site.sources], site.files(names))
+        yield _site_task(ws, site, made, [site.model, *site.sources], names)
 
 
 def task_segment() -> Iterator[Task]:
@@ -64,7 +68,7 @@ def task_segment() -> Iterator[Task]:
         site = ws.site(ws.leader(segment))
         target = ws.folder / "segments" / f"{segment.id}.json"
 
-        def action(site: Site, segment: Segment = segment, target: Path = target) -> Made:
+        def made(site: Site, segment: Segment = segment, target: Path = target) -> Made:
             ws.hooks.before_segment(segment)
             done, error = ws.runner.segment(site.config, ws.tree.depth(segment.id))
             keys = [outcome.key for outcome in done.outcomes] if done else []
@@ -75,9 +79,9 @@ def task_segment() -> Iterator[Task]:
 
         content = digest_value("task", _described(segment))
 
-        def run(task: Any, segment: Segment = segment, action: Any = action, content: str = content) -> Any:
+        def run(task: Any, segment: Segment = segment, made: Making = made, content: str = content) -> Any:
             site = ws.site(ws.leader(segment))  # only now it is known whom estimates have ruled out
-            return _guarded(ws, site.config, task.name, lambda: _record(ws, content, task, action(site)))
+            return _Run(ws, site, made, content)(task)
 
         task = _task(ws, site, run, [site.model, *site.sources], [str(target)], content)
         above = [f"segment:{segment.parent_id}"] if segment.parent_id else []
@@ -88,19 +92,20 @@ def task_segment() -> Iterator[Task]:
 def task_estimate() -> Iterator[Task]:
     """make the estimates of a configuration that goes on beyond them"""
     ws = workspace()
+    names = ("estimate.json",)
+
+    def made(site: Site) -> Made:
+        depth = estimates_at(site.config)
+        assert depth is not None  # others have no such task
+        reads = ws.runner.estimate(site.config, depth).reads
+        ws.estimated.add(site.config.id)
+        return Made(reads, site.paths(names))
+
     for site in ws.sites:
         depth = estimates_at(site.config)
         if depth is None:
             continue
-        names = ("estimate.json",)
-
-        def action(site: Site = site, depth: int = depth, names: tuple[str, ...] = names) -> Made:
-            reads = ws.runner.estimate(site.config, depth).reads
-            ws.estimated.add(site.config.id)
-            return Made(reads, site.paths(names))
-
-        files = [site.file("processed_model.onnx"), *site.sources]
-        task = _engine_task(ws, site, action, files, site.files(names))
+        task = _site_task(ws, site, made, [site.file("processed_model.onnx"), *site.sources], names)
         above = ws.tree.last_within(site.config.id, depth)
         yield {**task, "task_dep": [f"segment:{above}"] if above else []}
 
@@ -108,38 +113,38 @@ def task_estimate() -> Iterator[Task]:
 def task_finn() -> Iterator[Task]:
     """run FINN: reports, final model, manifest"""
     ws = workspace()
+    names = ("config.json", "final_model.onnx", "manifest.json", "build.log")
+
+    def made(site: Site) -> Made:
+        done = ws.runner.build(site.config)
+        artifacts = [site.folder / "artifacts" / name for name in done.placed]
+        return Made(done.reads, [*site.paths(names), *artifacts, *ws.runner.build_folders(done)])
+
     for site in ws.sites:
-        names = ("config.json", "final_model.onnx", "manifest.json", "build.log")
-
-        def action(site: Site = site, names: tuple[str, ...] = names) -> Made:
-            done = ws.runner.build(site.config)
-            artifacts = [site.folder / "artifacts" / name for name in done.placed]
-            return Made(done.reads, [*site.paths(names), *artifacts, *ws.runner.build_folders(done)])
-
-        files = [site.file("processed_model.onnx"), *site.sources]
-        task = _engine_task(ws, site, action, files, site.files(names))
+        task = _site_task(ws, site, made, [site.file("processed_model.onnx"), *site.sources], names)
         yield {**task, "task_dep": [f"segment:{ws.tree.leaves[site.config.id]}"]}
 
 
 def task_metrics() -> Iterator[Task]:
     """read FINN's reports into metrics.json"""
     ws = workspace()
+    names = ("metrics.json",)
+    made = _of_files(ws.collect_metrics, names)
     for site in ws.sites:
-        files = site.files(("manifest.json", "config.json"))
-        yield _plain_task(ws, site, ws.collect_metrics, files, ("metrics.json",), site.content)
+        yield _site_task(ws, site, made, site.files(("manifest.json", "config.json")), names)
 
 
 def task_analyze() -> Iterator[Task]:
     """run the post_proc analyses of the finished build"""
     ws = workspace()
+
+    def made(site: Site) -> Made:
+        done = ws.runner.analyze(site.config)
+        return Made(done.reads, (site.folder / "postprocessing").glob("*.json"), done.whole)
+
     for site in ws.sites:
-
-        def action(site: Site = site) -> Made:
-            done = ws.runner.analyze(site.config)
-            return Made(done.reads, (site.folder / "postprocessing").glob("*.json"), done.whole)
-
         files = [*site.files(("manifest.json", "metrics.json")), *site.sources]
-        yield _engine_task(ws, site, action, files, site.files(("postprocessing/warnings.json",)))
+        yield _site_task(ws, site, made, files, ("postprocessing/warnings.json",))
 
 
 def task_report() -> Iterator[Task]:
@@ -147,58 +152,56 @@ def task_report() -> Iterator[Task]:
     ws = workspace()
     template = str(ws.root / "templates" / "report.html.j2")
     modules = modules_digest("report", ws.digests)
-    names = ("manifest.json", "metrics.json", "config.json", "postprocessing/warnings.json")
+    needs = ("manifest.json", "metrics.json", "config.json", "postprocessing/warnings.json")
+    names = ("report.html",)
+    made = _of_files(ws.report, names)
     for site in ws.sites:
-        files = [template, *site.files(names)]
         content = digest_value("task", [site.content, modules])
-        yield _plain_task(ws, site, ws.report, files, ("report.html",), content)
+        yield _site_task(ws, site, made, [template, *site.files(needs)], names, content)
 
 
 def task_build() -> Iterator[Task]:
     """build a configuration, all the way to its report"""
     ws = workspace()
-    names = ("manifest.json", "metrics.json", "postprocessing/warnings.json", "report.html")
+    needs = ("manifest.json", "metrics.json", "postprocessing/warnings.json", "report.html")
+    names = ("result.json",)
 
     def finish(config: BuildConfig) -> list[Mapping[str, Any]]:
         return [*ws.finish(config), ws.runner.read_of_analyses(config)]
 
+    made = _of_files(finish, names)
     for site in ws.sites:
-        task = _plain_task(ws, site, finish, site.files(names), ("result.json",), site.content)
+        task = _site_task(ws, site, made, site.files(needs), names)
         yield {**task, "clean": [(remove_tree, [site.folder])]}
 
 
-def _engine_task(
+def _of_files(action: Callable[[BuildConfig], Iterable[Mapping[str, Any]]], targets: Iterable[str]) -> Making:
+    """What a task over files alone makes."""
+
+    def made(site: Site) -> Made:
+        return Made(list(action(site.config)), site.paths(targets))
+
+    return made
+
+
+def _site_task(
     ws: Workspace,
     site: Site,
-    action: Callable[[], Made],
+    made: Making,
     files: Iterable[str],
     targets: Iterable[str],
+    content: str = "",
 ) -> Task:
-    """A task whose action runs steps: fresh while everything that they read is the same."""
+    """A task of one configuration: fresh while everything that it read is the same.
 
-    def run(task: Any) -> Any:
-        return _guarded(ws, site.config, task.name, lambda: _record(ws, site.content, task, action()))
-
-    return _task(ws, site, run, files, targets, site.content)
-
-
-def _plain_task(
-    ws: Workspace,
-    site: Site,
-    action: Callable[[BuildConfig], Iterable[Mapping[str, Any]]],
-    files: Iterable[str],
-    targets: tuple[str, ...],
-    content: str,
-) -> Task:
-    """A task over files alone; its result stands for `content`."""
-
-    def run(task: Any) -> Any:
-        def made() -> dict[str, Any]:
-            return _record(ws, content, task, Made(list(action(site.config)), site.paths(targets)))
-
-        return _guarded(ws, site.config, task.name, made)
-
-    return _task(ws, site, run, files, site.files(targets), content)
+    Args:
+        made: its work.
+        files: its file dependencies.
+        targets: names of files in the configuration's folder.
+        content: what its result stands for; that of the site if not given.
+    """
+    content = content or site.content
+    return _task(ws, site, _Run(ws, site, made, content), files, site.files(targets), content)
 
 
 def _task(
@@ -209,35 +212,67 @@ def _task(
     targets: Iterable[str],
     content: str,
 ) -> Task:
-    def fresh(task: Any, values: Mapping[str, Any]) -> bool:
-        kept = values.get(RECORD)
-        try:
-            if is_fresh(kept, ws.toolchain.digest, content, ws.root, ws.digests, ws.fixed):
-                return True
-        except FinnmakeError as error:  # of the toolchain, where a command only asks for the state of tasks
-            raise InvalidDodoFile(str(error)) from error
-        for path in task.file_dep:
-            ws.digests.first(path)  # now that this says no, doit itself looks only after the action
-        return False
-
-    vars(fresh)["__signature__"] = _FRESH  # doit asks every task; working it out takes long
-    vars(fresh)["content"] = content  # for whoever explains
     return {
         "name": site.config.id,
         "actions": [run],
         "file_dep": list(files),
         "targets": list(targets),
-        "uptodate": [fresh],
+        "uptodate": [Fresh(ws, content)],
         "clean": True,
         "io": {"capture": False},
         "doc": site.doc,
     }
 
 
-#: The signature of `fresh` in `_task`.
-_FRESH = inspect.Signature(
-    [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in ("task", "values")]
-)
+def _signature(*names: str) -> inspect.Signature:
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    return inspect.Signature([inspect.Parameter(name, kind) for name in names])
+
+
+class _Run:
+    """A task's action: its work for one configuration, and the record of that. Smaller than a closure."""
+
+    __slots__ = ("_content", "_made", "_site", "_ws")
+    __signature__ = _signature("task")
+
+    def __init__(self, ws: Workspace, site: Site, made: Making, content: str) -> None:
+        self._ws = ws
+        self._site = site
+        self._made = made
+        self._content = content
+
+    def __call__(self, task: Any) -> Any:
+        def recorded() -> dict[str, Any]:
+            return _record(self._ws, self._content, task, self._made(self._site))
+
+        return _guarded(self._ws, self._site.config, task.name, recorded)
+
+
+class Fresh:
+    """doit's question whether a task is up to date.
+
+    Attributes:
+        content: what the task's result stands for.
+    """
+
+    __slots__ = ("_ws", "content")
+    __signature__ = _signature("task", "values")  # doit asks every task; working it out takes long
+
+    def __init__(self, ws: Workspace, content: str) -> None:
+        self._ws = ws
+        self.content = content
+
+    def __call__(self, task: Any, values: Mapping[str, Any]) -> bool:
+        """Whether all that the task's record tells of is as it was. Raises InvalidDodoFile."""
+        ws = self._ws
+        try:
+            if is_fresh(values.get(RECORD), ws.toolchain.digest, self.content, ws.root, ws.digests, ws.fixed):
+                return True
+        except FinnmakeError as error:  # of the toolchain, where a command only asks for the state of tasks
+            raise InvalidDodoFile(str(error)) from error
+        for path in task.file_dep:
+            ws.digests.first(path)  # now that this says no, doit itself looks only after the action
+        return False
 
 
 def _record(ws: Workspace, content: str, task: Any, made: Made) -> dict[str, Any]:

@@ -161,8 +161,14 @@ class StateDB:
             del self._young[task]
             given = values.get(_VALUES)
             record = given.get(RECORD) if isinstance(given, dict) else None
-            if record is not None and settle(record, workspace().root, workspace().digests):
+            if record is None:
+                continue
+            ws = workspace()
+            if settle(record, ws.root, ws.digests):
                 rows.append((task, json.dumps(values)))
+            for path in record["depends"]:
+                if path.startswith(f"{ws.folder}/"):
+                    ws.digests.forget(path)  # few tasks ask for a configuration's own files
         if rows:
             with suppress(sqlite3.Error), self._connection:
                 self._connection.executemany("REPLACE INTO tasks VALUES (?, ?)", rows)
