@@ -7,6 +7,7 @@ import sqlite3
 import time
 import tracemalloc
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -119,6 +120,35 @@ def test_few_tasks_are_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     finally:
         tracemalloc.stop()
     assert held < size * count / 4
+
+
+def test_files_of_a_configuration_are_forgotten_with_its_last_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not before: what a task that still runs has used is not to be looked at again."""
+    folder, model = tmp_path / "builds" / "space", tmp_path / "model.onnx"
+    inside = [folder / config / "manifest.json" for config in ("config_001", "config_002")]
+    for path in (*inside, model):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("before")
+    ws = SimpleNamespace(root=tmp_path, folder=folder, digests=FileDigests())
+    monkeypatch.setattr("finnmake.tasks.state.workspace", lambda: ws)
+    monkeypatch.setattr("finnmake.tasks.state._YOUNG_SECONDS", 0.0)
+    seen = {path: ws.digests.first(path) for path in (*inside, model)}
+    for path in seen:
+        path.write_text("after")
+    state = opened(tmp_path / "state")
+
+    def ended(task: str, path: Path) -> None:
+        depends = {str(each): list(seen[each]) for each in (path, model)}
+        state.set(task, "_values_:", {"finnmake": {"depends": depends, "files": {}}})
+        state.set(task, "deps:", [])
+        succeed(state, "another", time.monotonic())
+
+    ended("metrics:config_001", inside[0])
+    assert {path: ws.digests.first(path) for path in seen} == seen
+    ended("build:config_001", inside[0])
+    assert [ws.digests.first(path) == was for path, was in seen.items()] == [False, True, True]
 
 
 def test_damage_that_is_met_while_reading(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import math
 import sqlite3
 import threading
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,8 @@ class StateDB:
         self._recent: dict[str, dict[str, Any]] = {}
         #: Of those that this run wrote a moment ago, when it did (s).
         self._young: dict[str, tuple[float, dict[str, Any]]] = {}
+        #: Configuration -> files of its own that its tasks of this run depended on.
+        self._files: dict[str, list[str]] = {}
         self._lock = threading.RLock()
         self._connection = self._opened(Path(name))
 
@@ -148,6 +151,16 @@ class StateDB:
             self._settle(math.inf)
             self._connection.close()
 
+    def _forget_files(self, task: str, depends: Iterable[str]) -> None:
+        """Let the digests of a configuration's own files go when its last task is done."""
+        ws = workspace()
+        group, _, config = task.partition(":")
+        files = self._files.setdefault(config, [])
+        files += [path for path in depends if path.startswith(f"{ws.folder}/")]
+        if group == "build":
+            for path in self._files.pop(config):
+                ws.digests.forget(path)
+
     def _settle(self, before: float) -> None:
         """Write tasks of this run again of whose files more is known than when they ended.
 
@@ -166,9 +179,7 @@ class StateDB:
             ws = workspace()
             if settle(record, ws.root, ws.digests):
                 rows.append((task, json.dumps(values)))
-            for path in record["depends"]:
-                if path.startswith(f"{ws.folder}/"):
-                    ws.digests.forget(path)  # few tasks ask for a configuration's own files
+            self._forget_files(task, record["depends"])
         if rows:
             with suppress(sqlite3.Error), self._connection:
                 self._connection.executemany("REPLACE INTO tasks VALUES (?, ?)", rows)

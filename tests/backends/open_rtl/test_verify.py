@@ -101,6 +101,15 @@ def test_a_right_design_gives_what_the_original_gives(case: Case, stall: float):
     np.testing.assert_array_equal(found.outputs["out1"], expected["out1"])
 
 
+def test_runs_at_once_give_what_each_gives_alone(case: Case):
+    runs = [Run(), Run(stall_in=0.4, stall_out=0.4, seed=3)]
+    for found, run in zip(verify.verify_all(case, given(), runs), runs, strict=True):
+        alone = verify.verify(case, given(), run)
+        assert found.measured.to_dict() == alone.measured.to_dict()
+        for name, values in alone.outputs.items():
+            np.testing.assert_array_equal(found.outputs[name], values)
+
+
 def test_one_altered_weight_is_found_and_its_layer_named(case: Case, tmp_path: Path):
     wrong = altered(case, tmp_path / "rtl", (handmade.WEIGHTS[0], handmade.WEIGHTS[1] + 1))
     waves = tmp_path / "first.fst"

@@ -250,7 +250,7 @@ def _run(program: Program, scratch: Path, inferences: int, asked: Run) -> dict[s
             timed_out=True,
         ) from error
     said = (done.stdout + done.stderr).strip()
-    _LOG.info("%s", said)
+    _LOG.info("%s%s", "with pauses: " if asked.stall_in or asked.stall_out else "", said)
     if done.returncode != 0 or _NO_DATA in said:
         raise _failure(said, done.returncode)
     result: dict[str, Any] = json.loads(report.read_text())

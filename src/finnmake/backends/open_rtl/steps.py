@@ -168,10 +168,8 @@ def step_open_rtl_simulate(
             _program(design, place / RTL, scratch / "simulation"),
             lambda: _program(design, place / RTL, scratch / "waves", waves=True),
         )
-        waves = _waves(place)
-        plain = verify.verify(case, inputs, waves=waves)
         pauses = simulate.Run(stall_in=stall, stall_out=stall, seed=1)
-        stalled = verify.verify(case, inputs, pauses, waves)
+        plain, stalled = verify.verify_all(case, inputs, [simulate.Run(), pauses], _waves(place))
     report = {
         "inputs": data or "random",
         "inferences": plain.inferences,

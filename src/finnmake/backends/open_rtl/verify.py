@@ -11,7 +11,9 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,12 +98,37 @@ def verify(
     Raises:
         StepError: an output differs, with the first layer that does; or the design deadlocks, with who waits.
     """
+    return verify_all(case, inputs, [asked], waves)[0]
+
+
+def verify_all(
+    case: Case, inputs: Mapping[str, Array], runs: Sequence[Run], waves: Path | None = None
+) -> list[Verified]:
+    """`verify`, simulated in several ways at once: a program takes one processor. Raises what it raises."""
     names = reference.names(case.original.graph.input)
     expected = reference.outputs(case.original, inputs)
     tensors = {inner: inputs[name] for inner, name in zip(case.split.inputs, names, strict=True)}
     into = _before(case, tensors)
-    asked = dataclasses.replace(asked, inferences=0)
-    measured, out = simulate.run(case.program, into, asked)
+    asked = [dataclasses.replace(run, inferences=0) for run in runs]
+    with ThreadPoolExecutor(len(asked)) as pool:
+        found = list(pool.map(partial(simulate.run, case.program, into), asked))
+    return [
+        _compared(case, tensors, into, expected, each, simulated, waves)
+        for each, simulated in zip(asked, found, strict=True)
+    ]
+
+
+def _compared(
+    case: Case,
+    tensors: Mapping[str, Array],
+    into: Mapping[str, Array],
+    expected: Mapping[str, Array],
+    asked: Run,
+    simulated: tuple[Measured, Mapping[str, Array]],
+    waves: Path | None,
+) -> Verified:
+    """What a run gave, beside what was expected."""
+    measured, out = simulated
     if measured.verdict != DONE:
         raise _stuck(case, into, asked, measured, waves)
     found = _behind(case, tensors, out)
