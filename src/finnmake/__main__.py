@@ -31,9 +31,8 @@ def _run() -> int:
         from finnmake.tasks import doctor_report
 
         return doctor_report.main(sys.argv[2:])
-    gc.set_threshold(
-        100_000
-    )  # modules and thousands of tasks stay: looking for garbage among them takes long
+    # Modules and thousands of tasks stay: looking for garbage among them takes long.
+    gc.set_threshold(100_000)
     from doit.doit_cmd import DoitMain
 
     DoitMain.BIN_NAME = "doit"
