@@ -29,7 +29,8 @@ DELAY = {"mock": {"delay": 0.05}}
 
 def built(project: Project, name: str = "tiny") -> dict[str, str]:
     """The files of every configuration, with their digests."""
-    return contents(project.root / "builds" / name, (*TIMED, *STATE))
+    found = contents(project.root / "builds" / name, (*TIMED, *STATE))
+    return {path: digest for path, digest in found.items() if not path.startswith("exploration/")}
 
 
 def differing(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
