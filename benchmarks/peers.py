@@ -38,32 +38,28 @@ def configuration(project: Path, name: str, config: str) -> dict[str, Any]:
 
 def bare_doit(folder: Path, tasks: int) -> Callable[..., Cost]:
     """doit on a dodo.py of trivial tasks, each with a file dependency and a target; takes its arguments."""
-    folder.mkdir()
+    measured = _bare_doit(folder, f"[['input']] * {tasks}")
     (folder / "input").write_text("input")
-    (folder / "dodo.py").write_text(
-        "from pathlib import Path\n"
-        "def write(target):\n"
-        "    Path(target).write_text('output')\n"
-        "def task_trivial():\n"
-        f"    for number in range({tasks}):\n"
-        "        target = f'target{number}'\n"
-        "        yield {'name': str(number), 'file_dep': ['input'], 'targets': [target],\n"
-        "               'actions': [(write, [target])]}\n"
-    )
-    return lambda *arguments: run([sys.executable, "-m", "doit", *arguments], folder)
+    return measured
 
 
 def bare_doit_on(files: Mapping[str, Sequence[str]], folder: Path) -> Callable[..., Cost]:
     """doit on a dodo.py of trivial tasks with these file dependencies and a target each."""
-    folder.mkdir()
+    measured = _bare_doit(folder, "json.loads(Path('files.json').read_text())")
     (folder / "files.json").write_text(json.dumps(list(files.values())))
+    return measured
+
+
+def _bare_doit(folder: Path, files: str) -> Callable[..., Cost]:
+    """doit in a new folder; `files` is the expression that gives each task's file dependencies."""
+    folder.mkdir()
     (folder / "dodo.py").write_text(
         "import json\n"
         "from pathlib import Path\n"
         "def write(target):\n"
         "    Path(target).write_text('output')\n"
         "def task_trivial():\n"
-        "    for number, files in enumerate(json.loads(Path('files.json').read_text())):\n"
+        f"    for number, files in enumerate({files}):\n"
         "        target = f'target{number}'\n"
         "        yield {'name': str(number), 'file_dep': files, 'targets': [target],\n"
         "               'actions': [(write, [target])]}\n"

@@ -31,6 +31,14 @@ def succeed(state: StateDB, task: str, value: object) -> None:
     state.set(task, "deps:", ["a"])
 
 
+def fill(path: Path, count: int, value: str) -> None:
+    """Write so many tasks."""
+    state = opened(path)
+    for number in range(count):
+        succeed(state, f"task:{number}", value)
+    state.dump()
+
+
 def test_task_is_written_at_once(tmp_path: Path) -> None:
     """Trap: doit writes its state at the end of a run only, so that SIGKILL loses it."""
     succeed(opened(tmp_path / "state"), "one", 1)  # never dumped, as after SIGKILL
@@ -153,10 +161,7 @@ def test_files_of_a_configuration_are_forgotten_with_its_last_task(
 
 def test_damage_that_is_met_while_reading(tmp_path: Path) -> None:
     path = tmp_path / "state"
-    state = opened(path)
-    for number in range(20):
-        succeed(state, f"task:{number}", "x" * 20_000)
-    state.dump()
+    fill(path, 20, "x" * 20_000)
     again = opened(path)
     data = bytearray(path.read_bytes())
     data[8192:] = b"\xff" * len(data[8192:])
@@ -170,10 +175,7 @@ def test_damage_that_is_met_while_reading(tmp_path: Path) -> None:
 
 def test_truncated_database_is_put_aside(tmp_path: Path) -> None:
     path = tmp_path / "state"
-    state = opened(path)
-    for number in range(200):
-        succeed(state, f"task:{number}", "x" * 1000)
-    state.dump()
+    fill(path, 200, "x" * 1000)
     path.write_bytes(path.read_bytes()[:20000])
     succeed(opened(path), "one", 1)
     assert opened(path).in_("one")
