@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 from doit.exceptions import InvalidDodoFile
+from hypothesis import given
+from hypothesis import strategies as st
 
 from finnmake.engine.files import FileDigests, signature
 from finnmake.tasks.fresh import settle
-from finnmake.tasks.state import StateDB
+from finnmake.tasks.state import StateDB, _row_of, _values
 from tests.explorations import STEPS, fields, mock_space
 from tests.projects import Project
 
@@ -29,6 +31,13 @@ def succeed(state: StateDB, task: str, value: object) -> None:
     state.set(task, "_values_:", {"value": value})
     state.set(task, "checker:", "ContentChecker")
     state.set(task, "deps:", ["a"])
+
+
+def statements(state: StateDB) -> list[str]:
+    """The SELECTs of rows from here on."""
+    found: list[str] = []
+    state._connection.set_trace_callback(lambda each: found.append(each) if "ORDER BY" in each else None)
+    return found
 
 
 def fill(path: Path, count: int, value: str) -> None:
@@ -226,3 +235,70 @@ def test_a_file_that_was_edited_meanwhile_stays_unknown(tmp_path: Path) -> None:
     known = {Path(path).name: entry[0] for path, entry in kept["depends"].items()}
     assert known == {"same": signature((tmp_path / "same").stat()), "edited": None, "gone": None}
     assert not settle(kept, tmp_path, FileDigests())
+
+
+def test_rows_are_read_ahead_where_tasks_are_asked_for_in_order(tmp_path: Path) -> None:
+    state = opened(tmp_path / "state")
+    names = [f"{group}:config_{number:03}" for number in range(100) for group in ("finn", "build")]
+    for name in names:
+        succeed(state, name, name)
+    state.dump()
+    again = opened(tmp_path / "state")
+    asked = statements(again)
+    assert [again.get(name, "_values_:") for name in names] == [{"value": name} for name in names]
+    assert len(asked) <= len(names) // 10
+
+
+def test_rows_are_not_read_ahead_in_vain(tmp_path: Path) -> None:
+    names = [f"task:{number:03}" for number in range(200)]
+    first = opened(tmp_path / "state")
+    for name in names:
+        succeed(first, name, name)
+    first.dump()
+    state = opened(tmp_path / "state")
+    asked = statements(state)
+    for name in reversed(names):
+        assert state.get(name, "_values_:") == {"value": name}
+    assert len(asked) == len(names)
+    assert all(each.endswith("LIMIT 2") for each in asked)
+
+
+def test_row_that_was_read_ahead_is_not_served_after_it_changed(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    names = [f"task:{number:02}" for number in range(12)]
+    first = opened(path)
+    for name in names:
+        succeed(first, name, "old")
+    first.dump()
+    state = opened(path)
+    for name in names[:3]:
+        state.get(name, "_values_:")
+    ahead = sorted(state._ahead)
+    assert len(ahead) >= 3
+    succeed(state, ahead[0], "new")
+    state.remove(ahead[1])
+    state._recent.clear()
+    assert state.get(ahead[0], "_values_:") == {"value": "new"}
+    assert not state.in_(ahead[1])
+    state.remove_all()
+    assert not state.in_(ahead[2])
+
+
+paths = st.sampled_from(["/p/a", "/p/b", "/p/c", "/p/d"])
+digests = st.sampled_from(["1" * 64, "2" * 64])
+depends = st.dictionaries(paths, st.tuples(st.none(), digests).map(list), max_size=3)
+
+
+@given(record=st.none() | depends, known=st.dictionaries(paths, digests, max_size=4), others=st.booleans())
+def test_a_row_gives_what_doit_set(
+    record: dict[str, Any] | None, known: dict[str, str], others: bool
+) -> None:
+    """File dependencies that the record tells of too are written once; of any others nothing is lost."""
+    told = {"value": 1} if record is None else {"finnmake": {"depends": record}}
+    names = [*(record or {}), *(["/p/else"] if others else [])]
+    agreed = {path: digest for path, (_, digest) in (record or {}).items()}
+    for found in (known, agreed, {**known, **agreed}):
+        values = {"_values_:": told, "checker:": "ContentChecker", **found, "deps:": names}
+        assert _values(_row_of(values)) == values
+    if record and not others:
+        assert "deps:" not in _row_of({"_values_:": told, **agreed, "deps:": names})

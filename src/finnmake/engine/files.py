@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Iterable
+from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 from finnmake.hashing import digest_file, digest_value
@@ -38,6 +39,7 @@ class FileDigests:
     def __init__(self) -> None:
         self._known: dict[str, tuple[Signature, str]] = {}
         self._first: dict[str, tuple[Signature | None, str | None]] = {}
+        self._worked_out: dict[str, None] = {}
 
     def digest(self, path: Path | str) -> str | None:
         """SHA-256 of the file's content, or None where there is no readable file."""
@@ -69,6 +71,7 @@ class FileDigests:
         if before != after or not settled(after, started):
             return None, digest
         self._known[name] = (after, digest)
+        self._worked_out[name] = None
         return after, digest
 
     def first(self, path: Path | str) -> tuple[Signature | None, str | None]:
@@ -79,11 +82,18 @@ class FileDigests:
     def forget(self, path: Path | str) -> None:
         """Look at the file anew when it is asked for again: of ten thousand builds, all are too many."""
         self._known.pop(os.fspath(path), None)
+        self._worked_out.pop(os.fspath(path), None)
         self._first.pop(os.fspath(path), None)
 
     def remember(self, path: Path | str, known: Signature, digest: str) -> None:
         """Take a digest from an earlier run: it counts only while the file still has that signature."""
         self._known.setdefault(os.fspath(path), (known, digest))
+
+    def worked_out(self, folder: str) -> Iterator[tuple[str, Signature, str]]:
+        """Path, signature and digest of the files below a folder that were read, not remembered."""
+        for name in list(self._worked_out):
+            if name.startswith(f"{folder}/"):
+                yield name, *self._known[name]
 
 
 def digest_listing(path: Path | str) -> str | None:
@@ -92,8 +102,9 @@ def digest_listing(path: Path | str) -> str | None:
         names = sorted(os.listdir(path))
     except OSError:
         return None
-    return digest_value("listing", _without_caches(names))
+    return _digest_names(*(name for name in names if name != "__pycache__"))
 
 
-def _without_caches(names: Iterable[str]) -> list[str]:
-    return [name for name in names if name != "__pycache__"]
+@lru_cache  # folders of many configurations hold the same names
+def _digest_names(*names: str) -> str:
+    return digest_value("listing", list(names))

@@ -7,27 +7,38 @@ import math
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from doit.exceptions import InvalidDodoFile
 
 from finnmake.tasks.fresh import RECORD, settle
+from finnmake.tasks.known_digests import keep, recall
 from finnmake.tasks.workspace import workspace
 
 #: The last entry that doit sets when a task has succeeded: then the task is written.
 _LAST = "deps:"
 
 #: So many tasks are held at once, besides those that were written a moment ago.
-_RECENT = 256
+_RECENT = 192
+
+#: At most so many rows are read at once, and so many are held that nobody has asked for yet.
+_AHEAD = 32
+_WAITING = 224
 
 #: After this time (s) a change of a file must show, also where clocks are coarse: see `engine.files`.
 _YOUNG_SECONDS = 0.3
 
 #: What a task gave, as its values and once more as its result.
 _VALUES, _RESULT = "_values_:", "result:"
+
+
+#: As `json.loads`, which also looks for what stands around a value.
+_decode = json.JSONDecoder().raw_decode
 
 
 class StateDB:
@@ -40,12 +51,16 @@ class StateDB:
         self.codec = codec
         #: Of the tasks that doit asked for last.
         self._recent: dict[str, dict[str, Any]] = {}
+        #: Rows behind those that were asked for, and how many of a group have been used since more were read.
+        self._ahead: dict[str, str] = {}
+        self._used: Counter[str] = Counter()
         #: Of those that this run wrote a moment ago, when it did (s).
         self._young: dict[str, tuple[float, dict[str, Any]]] = {}
         #: Configuration -> files of its own that its tasks of this run depended on.
         self._files: dict[str, list[str]] = {}
         self._lock = threading.RLock()
         self._connection = self._opened(Path(name))
+        recall(self._connection, workspace().digests)
 
     def _opened(self, path: Path) -> sqlite3.Connection:
         """Open the file; one that is damaged is put aside: the store knows what was done."""
@@ -73,19 +88,34 @@ class StateDB:
             return self._recent[task]
 
     def _row(self, task: str) -> str | None:
-        """What the file holds of a task; None where it holds nothing, or it turns out to be damaged."""
+        """What the file holds of a task; of a group asked for in order, the rows behind are read, too."""
+        group = task.partition(":")[0]
+        if task in self._ahead:
+            self._used[group] += 1
+        else:
+            while len(self._ahead) > _WAITING:
+                del self._ahead[next(iter(self._ahead))]
+            self._ahead.update(self._rows(task, min(_AHEAD, 2 * (self._used[group] + 1))))
+            self._used[group] = 0
+        return self._ahead.pop(task, None)
+
+    def _rows(self, task: str, count: int) -> list[tuple[str, str]]:
+        """A task's row and those behind it; none where it has none, or the file turns out to be damaged."""
         try:
-            row = self._connection.execute("SELECT data FROM tasks WHERE task = ?", (task,)).fetchone()
+            return self._connection.execute(
+                "SELECT task, data FROM tasks WHERE task >= ?1"
+                " AND EXISTS (SELECT 1 FROM tasks WHERE task = ?1) ORDER BY task LIMIT ?2",
+                (task, count),
+            ).fetchall()
         except sqlite3.OperationalError:
-            return None
+            return []
         except sqlite3.DatabaseError:
             self._renew()
-            return None
-        return row[0] if row else None
+            return []
 
     def get(self, task_id: str, dependency: str) -> Any:
         """The value kept, or None."""
-        task = self._task(task_id)
+        task = self._recent.get(task_id) or self._task(task_id)
         found = task.get(dependency)
         return task.get(_VALUES) if found is None and dependency == _RESULT else found
 
@@ -100,10 +130,11 @@ class StateDB:
             self._write(task_id, task)
 
     def _write(self, task: str, values: dict[str, Any]) -> None:
-        data = json.dumps(values)
+        data = _row_of(values)
         with self._lock:
-            if self._row(task) == data:
+            if self._rows(task, 1) == [(task, data)]:
                 return  # as of groups, with nothing to remember: a run that changes nothing writes nothing
+            self._ahead.pop(task, None)
             self._change("REPLACE INTO tasks VALUES (?, ?)", task, data)
             self._young.pop(task, None)
             now = time.monotonic()
@@ -117,14 +148,14 @@ class StateDB:
     def remove(self, task_id: str) -> None:
         """Forget the task, at once."""
         with self._lock:
-            self._recent.pop(task_id, None)
-            self._young.pop(task_id, None)
+            for held in (self._recent, self._ahead, self._young):
+                held.pop(task_id, None)
             self._change("DELETE FROM tasks WHERE task = ?", task_id)
 
     def remove_all(self) -> None:
         """Forget all tasks, at once."""
         with self._lock:
-            self._recent, self._young = {}, {}
+            self._recent, self._ahead, self._young = {}, {}, {}
             self._change("DELETE FROM tasks")
 
     def _change(self, statement: str, *values: str) -> None:
@@ -149,6 +180,7 @@ class StateDB:
         """Close the file; everything is written already, but for what spares the next run some hashing."""
         with self._lock:
             self._settle(math.inf)
+            keep(self._connection, workspace().digests)
             self._connection.close()
 
     def _forget_files(self, task: str, depends: Iterable[str]) -> None:
@@ -178,20 +210,42 @@ class StateDB:
                 continue
             ws = workspace()
             if settle(record, ws.root, ws.digests):
-                rows.append((task, json.dumps(values)))
+                rows.append((task, _row_of(values)))
+                self._ahead.pop(task, None)
             self._forget_files(task, record["depends"])
         if rows:
             with suppress(sqlite3.Error), self._connection:
                 self._connection.executemany("REPLACE INTO tasks VALUES (?, ?)", rows)
 
 
+def _depends(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The file dependencies in a task's record: path -> signature and digest."""
+    given = values.get(_VALUES)
+    record = given.get(RECORD) if isinstance(given, dict) else None
+    return record["depends"] if record else {}
+
+
+def _row_of(values: Mapping[str, Any]) -> str:
+    """A task's values as a row, less what doit keeps of its file dependencies if the record says the same."""
+    depends = _depends(values)
+    same = list(values.get(_LAST, ())) == list(depends)
+    if depends and same and all(values.get(path) == digest for path, (_, digest) in depends.items()):
+        values = {name: value for name, value in values.items() if name != _LAST and name not in depends}
+    return json.dumps(values)
+
+
 def _values(row: str | None) -> dict[str, Any]:
     """What a row holds; a damaged one counts as a task that never ran, which the store makes cheap."""
     try:
-        values = json.loads(row) if row else {}
-    except ValueError:
+        values = _decode(row)[0] if row else {}
+        if not isinstance(values, dict):
+            return {}
+        depends = _depends(values)
+        if depends and _LAST not in values:
+            values |= {_LAST: list(depends), **{path: digest for path, (_, digest) in depends.items()}}
+        return values
+    except (ValueError, TypeError, KeyError, AttributeError):
         return {}
-    return values if isinstance(values, dict) else {}
 
 
 def _put_aside(path: Path) -> None:
@@ -203,7 +257,7 @@ def _put_aside(path: Path) -> None:
 
 def _open(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=30, check_same_thread=False)
-    connection.text_factory = lambda data: data.decode(errors="replace")
+    connection.text_factory = partial(str, encoding="utf-8", errors="replace")
     try:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
