@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from finnmake.blueprint.expressions import Expression
 from finnmake.blueprint.slots import FIELD, KERNEL, STEP, TRANSFORM, HWCompilerSpace, Slot
-from finnmake.blueprint.space import DesignSpace, SearchConfig
+from finnmake.blueprint.space import MAX_COMBINATIONS, DesignSpace, SearchConfig
 from finnmake.errors import Location
 
 
@@ -81,7 +82,7 @@ def _entries(key: str) -> st.SearchStrategy[Any]:
 
 
 def _options(values: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
-    return st.lists(values, min_size=1, max_size=3, unique_by=repr)
+    return st.lists(values, min_size=1, max_size=3, unique_by=partial(json.dumps, sort_keys=True))
 
 
 def _places(key: str) -> st.SearchStrategy[list[list[list[Any]]]]:
@@ -109,7 +110,7 @@ def _pruned(slots: Sequence[Slot]) -> list[Slot]:
     """The slots, of the last ones the first option alone, so that there are at most 200 points."""
     size, found = 1, []
     for slot in slots:
-        kept = slot if size * len(slot.options) <= 200 else replace(slot, options=slot.options[:1])
+        kept = slot if size * len(slot.options) <= 200 else slot._replace(options=slot.options[:1])
         size *= len(kept.options)
         found.append(kept)
     return found
@@ -141,6 +142,8 @@ def random_spaces(draw: st.DrawFn, constrained: bool = True) -> DesignSpace:
                 strategy=st.sampled_from(["exhaustive", "random"]),
                 samples=st.none() | st.integers(1, 5),
                 seed=st.integers(0, 99),
+                max_builds=st.none(),
+                max_combinations=st.just(MAX_COMBINATIONS),
                 timeout_seconds=st.none() | st.integers(1, 9),
             )
         ),
