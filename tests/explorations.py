@@ -48,6 +48,14 @@ def mock_space(
     )
 
 
+def built_space(folder: Path) -> Project:
+    """A new project below a folder, with these four configurations built."""
+    project = Project.clone(folder / "project", folder / "store")
+    mock_space(project)
+    project.succeed("build")
+    return project
+
+
 def folder(project: Project, name: str = "tiny") -> Path:
     """Where an exploration leaves its tables."""
     return project.root / "builds" / name / "exploration"

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from finnmake.api import BuildRunner, create_build_runner_factory, explore, forge
     from finnmake.exploration.configs import find_config, iter_configs
-    from finnmake.exploration.hooks import CachingHook, ExplorationHook, LoggingHook
+    from finnmake.exploration.hooks import CachingHook, ExplorationHook
+    from finnmake.exploration.logging_hook import LoggingHook
     from finnmake.exploration.mlflow_hook import MLflowHook
     from finnmake.exploration.results import ExplorationResult
     from finnmake.exploration.variants import variant
@@ -47,7 +48,7 @@ _HOMES = {
     "CachingHook": "exploration.hooks",
     "ExplorationHook": "exploration.hooks",
     "ExplorationResult": "exploration.results",
-    "LoggingHook": "exploration.hooks",
+    "LoggingHook": "exploration.logging_hook",
     "MLflowHook": "exploration.mlflow_hook",
     "OutputStage": "records",
     "create_build_runner_factory": "api",

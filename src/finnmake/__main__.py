@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import gc
 import os
 import signal
@@ -33,8 +34,11 @@ def _run() -> int:
         return doctor_report.main(sys.argv[2:])
     # Modules and thousands of tasks stay: looking for garbage among them takes long.
     gc.set_threshold(100_000)
+    from doit import plugin
     from doit.doit_cmd import DoitMain
 
+    # doit asks for one group after another, and each time reads the entry points of every package.
+    plugin.entry_points_impl = functools.cache(lambda: plugin.entry_points().select)
     DoitMain.BIN_NAME = "doit"
     try:
         return int(DoitMain().run(_ordered(sys.argv[1:])) or 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from finnmake.checked import arguments, figure, refusal, validate
 
@@ -32,8 +32,7 @@ class OutputStage(str, Enum):
     BITFILE = "BITFILE"
 
 
-@dataclass(frozen=True)
-class TensorInfo:
+class TensorInfo(NamedTuple):
     """An input or output of a model: name, shape (0 where a dimension is not fixed), QONNX datatype."""
 
     name: str
@@ -41,8 +40,7 @@ class TensorInfo:
     datatype: str
 
 
-@dataclass(frozen=True)
-class ModelInfo:
+class ModelInfo(NamedTuple):
     """What a model is.
 
     Attributes:
@@ -69,7 +67,8 @@ class ModelInfo:
 
     def to_dict(self) -> dict[str, Any]:
         """The record as JSON values."""
-        return asdict(self)
+        tensors = {side: [each._asdict() for each in getattr(self, side)] for side in ("inputs", "outputs")}
+        return {**self._asdict(), **tensors}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> ModelInfo:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from finnmake.errors import Location, WorkspaceError
 
@@ -27,16 +26,14 @@ _LEAST = {"memory": 512 << 20, "tmp": 1 << 20}
 NO_LICENCE = "none"
 
 
-@dataclass(frozen=True)
-class VivadoSettings:
+class VivadoSettings(NamedTuple):
     """An installation of Vivado: its folder (`…/Vivado/2022.2`) and the release that it must be."""
 
     path: Path
     version: str
 
 
-@dataclass(frozen=True)
-class ToolchainSettings:
+class ToolchainSettings(NamedTuple):
     """The table `[tool.finnmake.toolchain]`.
 
     Attributes:
@@ -52,8 +49,7 @@ class ToolchainSettings:
     deps: Path | None = None
 
 
-@dataclass(frozen=True)
-class ContainerSettings:
+class ContainerSettings(NamedTuple):
     """The table `[tool.finnmake.container]`.
 
     Attributes:
@@ -77,8 +73,7 @@ class ContainerSettings:
     mounts: tuple[Path, ...] = ()
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """The table `[tool.finnmake]`: the blueprint that is built by default, where, and with what.
 
     Attributes:
@@ -92,8 +87,8 @@ class Settings:
     blueprint: str | None = None
     runtime: str = "auto"
     variables: tuple[str, ...] = ()
-    toolchain: ToolchainSettings = field(default_factory=ToolchainSettings)
-    container: ContainerSettings = field(default_factory=ContainerSettings)
+    toolchain: ToolchainSettings = ToolchainSettings()
+    container: ContainerSettings = ContainerSettings()
 
 
 def read_settings(root: Path) -> Settings:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -29,7 +28,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def keep(store: Store, root: Root) -> None:
-    store.write(store.roots / root.name, canonical_json(asdict(root)))
+    store.write(store.roots / root.name, canonical_json(root._asdict()))
 
 
 def test_a_project_is_noted_once_and_since_then(store, project):
@@ -66,13 +65,13 @@ def test_a_folder_that_became_a_file_is_gone(project):
     "change", [{"machine": "elsewhere"}, {"top": [0, 2]}, {"device": 1}], ids=["machine", "container", "disk"]
 )
 def test_what_may_lie_elsewhere_is_not_gone(project, change):
-    root = replace(Root.of(project), **change)
+    root = Root.of(project)._replace(**change)
     project.rmdir()
     assert root.standing() is Standing.UNSURE
 
 
 def test_another_folder_at_a_path_of_a_container_is_another_project(project):
-    root = replace(Root.of(project), machine="container", inode=1)
+    root = Root.of(project)._replace(machine="container", inode=1)
     assert root.standing() is Standing.UNSURE
 
 
@@ -85,16 +84,16 @@ def test_another_folder_in_the_place_of_a_project_is_the_project(store, project)
 
 def test_a_container_and_its_host_mean_the_same_folder(store, project, tmp_path):
     roots.note(store, project)
-    keep(store, replace(Root.of(project), machine="container", path="/nowhere/workspace"))
+    keep(store, Root.of(project)._replace(machine="container", path="/nowhere/workspace"))
     found = roots.survey(store, tmp_path)
     assert list(found.here) == [tmp_path, project]
     assert found.unsure == {}
 
 
 def test_survey_tells_gone_from_unsure(store, project, tmp_path):
-    keep(store, replace(Root.of(project), path="/nowhere/a", machine="elsewhere", since=7.0))
+    keep(store, Root.of(project)._replace(path="/nowhere/a", machine="elsewhere", since=7.0))
     roots.note(store, project)
-    keep(store, replace(Root.of(project), path="/nowhere/b", inode=1, machine="elsewhere", since=5.0))
+    keep(store, Root.of(project)._replace(path="/nowhere/b", inode=1, machine="elsewhere", since=5.0))
     (store.roots / "x").write_bytes(b"\x00")
     shutil.rmtree(project)
     found = roots.survey(store, tmp_path)

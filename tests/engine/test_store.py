@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from finnmake.engine.folders import clone, remove_tree
-from finnmake.engine.store import DamagedBlob, Store, default_root, trace_digest
+from finnmake.engine.store import DamagedBlob, Store, trace_digest
+from finnmake.engine.temporary import default_root
 from finnmake.errors import StoreError
 
 

@@ -26,7 +26,7 @@ def site(tmp_path, monkeypatch):
     (sources / "pack/a.py").write_text("a = 1")
     origin = {"url": f"file://{sources}", "dir_info": {"editable": True}}
     (folder / "qonnx-1.0.0.dist-info/direct_url.json").write_text(json.dumps(origin))
-    monkeypatch.setattr(toolchain.sysconfig, "get_path", lambda _: str(folder))
+    monkeypatch.setattr(toolchain, "getsitepackages", lambda: [str(folder)])
     for name in (*toolchain.SWITCHES, *toolchain._PATHS, *toolchain._VIVADO):
         monkeypatch.delenv(name, raising=False)
     return folder
@@ -110,11 +110,11 @@ def test_tools_count(site):
 def test_sharing_leaves_out_the_image_and_the_patch_release(site, monkeypatch):
     inside = {"share": True, "image": "sha256:1"}
     assert identity(share=True) == identity(**inside) != identity()
-    monkeypatch.setattr(toolchain.platform, "python_version", lambda: "3.11.99")
+    monkeypatch.setattr(toolchain, "_python", lambda: "CPython 3.11.99 x86_64")
     patched = identity(share=True)
-    monkeypatch.setattr(toolchain.platform, "python_version", lambda: "3.11.2")
+    monkeypatch.setattr(toolchain, "_python", lambda: "CPython 3.11.2 x86_64")
     assert identity(**inside) == patched
-    monkeypatch.setattr(toolchain.platform, "python_version", lambda: "3.12.2")
+    monkeypatch.setattr(toolchain, "_python", lambda: "CPython 3.12.2 x86_64")
     assert identity(**inside) != patched
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from finnmake.exploration.configs import iter_configs
-from finnmake.exploration.hooks import CachingHook, ExplorationHook, Hooks, LoggingHook
+from finnmake.exploration.hooks import CachingHook, ExplorationHook, Hooks
+from finnmake.exploration.logging_hook import LoggingHook
 from finnmake.exploration.results import ExplorationResult, StepCounts
 from finnmake.exploration.tree import Segment, execution_tree
 from finnmake.records import BuildMetrics, BuildResult, BuildStatus
@@ -136,7 +137,7 @@ def test_a_logger_and_a_level_can_be_given(caplog: pytest.LogCaptureFixture) -> 
 
 def test_where_no_logging_is_set_up_lines_go_to_standard_error() -> None:
     code = (
-        "from finnmake.exploration.hooks import LoggingHook\n"
+        "from finnmake.exploration.logging_hook import LoggingHook\n"
         "from tests.exploration.test_hooks import SPACE, CONFIGS\n"
         "LoggingHook(); LoggingHook().before_exploration(SPACE, CONFIGS)"
     )

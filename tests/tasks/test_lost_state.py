@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from finnmake.tasks.state import StateDB
-from tests.explorations import mock_space
+from tests.explorations import built_space
 from tests.projects import Project
 from tests.tasks.test_many_workspaces import built, differing
 
@@ -41,11 +41,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 
 @pytest.fixture(scope="module")
 def once(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    folder = tmp_path_factory.mktemp("once")
-    project = Project.clone(folder / "project", folder / "store")
-    mock_space(project)
-    project.succeed("build")
-    return project
+    return built_space(tmp_path_factory.mktemp("once"))
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

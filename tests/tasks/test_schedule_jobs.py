@@ -66,7 +66,7 @@ def test_memory_allows_what_was_asked_for() -> None:
 
 def test_fewer_where_steps_took_much_and_why() -> None:
     found = within_memory(8, 21 * GB, 9 * GB)
-    assert found.count == 2
+    assert found.builds == 2
     assert found.why == (
         "2 builds at once instead of 8: a step took up to 9.0 GB in earlier runs, 21.0 GB of memory are free"
     )
@@ -89,9 +89,9 @@ def test_never_none_never_more_than_asked_for_and_never_too_much(
     asked: int, free: int, peak: int | None
 ) -> None:
     found = within_memory(asked, free, peak)
-    assert 1 <= found.count <= asked
-    assert found.count == 1 or found.count * (peak or GB) <= free
-    assert bool(found.why) == (found.count < asked)
+    assert 1 <= found.builds <= asked
+    assert found.builds == 1 or found.builds * (peak or GB) <= free
+    assert bool(found.why) == (found.builds < asked)
 
 
 def most_inside(gate: Gate, threads: int) -> int:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from finnmake.blueprint.names import did_you_mean
 from finnmake.errors import BlueprintError
 from finnmake.records import OutputStage
 
 
-@dataclass(frozen=True)
-class Backend:
+class Backend(NamedTuple):
     """One backend.
 
     Attributes:

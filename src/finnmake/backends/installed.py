@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -115,7 +114,7 @@ def _load(entry: EntryPointInfo) -> Backend:
         raise _error(entry, f"the backend calls itself {found.name!r}")
     if source_of(found.adapter) is None:
         raise _error(entry, f"there is no module {found.adapter!r}, its adapter")
-    return replace(found, package=entry.package)
+    return found._replace(package=entry.package)
 
 
 def _error(entry: EntryPointInfo, why: str, cure: str = _CURE) -> PluginError:

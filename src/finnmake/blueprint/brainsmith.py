@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from finnmake.blueprint import reading, schema, tables
@@ -18,9 +18,6 @@ from finnmake.blueprint.names import NameCatalog
 from finnmake.blueprint.operations import is_operation
 from finnmake.blueprint.problems import Problems
 from finnmake.errors import BlueprintError, Location
-
-#: Keys of a file that only Brainsmith's have.
-_MARKS = ("clock_ns", "output", "board", "finn_config")
 
 #: Keys at the top -> fields of the configuration.
 _FIELDS = {
@@ -67,14 +64,12 @@ _FINN = "finn"
 
 
 def translated(files: Chain, known: NameCatalog) -> tuple[Chain, tuple[str, ...]]:
-    """The files as ours, and notes; as they are where none of them is Brainsmith's. Raises BlueprintError."""
-    if not any(mark in root.value for root in files.files for mark in _MARKS):
-        return files, ()
+    """The files, of which one at least is Brainsmith's, as ours, and notes. Raises BlueprintError."""
     translator = _Translator(known)
     roots = [translator.root(root) for root in files.files]
     roots[0] = translator.named(roots[0])
     translator.problems.raise_any()
-    return replace(files, files=tuple(roots)), tuple(translator.notes)
+    return files._replace(files=tuple(roots)), tuple(translator.notes)
 
 
 @dataclass
@@ -111,7 +106,7 @@ class _Translator:
         with self.problems.collecting():
             self._below(top, "search", search, keyed(root.where, "search"))
             self._design_space(top, config, root)
-        return replace(root, value=top)
+        return root._replace(value=top)
 
     def named(self, root: Item) -> Item:
         """The file with a name that can be a folder's: Brainsmith allows any text, and none."""
@@ -126,10 +121,10 @@ class _Translator:
         item = (
             Item(name, keyed(root.where, "name"), root.where)
             if written is None
-            else replace(written, value=name)
+            else written._replace(value=name)
         )
         self._note(item, "name", f"it is {name} here, as it names a folder", left_out=False)
-        return replace(root, value={**root.value, "name": item})
+        return root._replace(value={**root.value, "name": item})
 
     def _note(self, item: Item, what: str, why: str, left_out: bool = True) -> None:
         place = Location(item.key_where.path, item.key_where.line, item.key_where.column)
@@ -144,7 +139,7 @@ class _Translator:
         section = sections.get(key) or Item(None, where, where)
         merged = dict(reading.read_mapping(section))
         self._add(merged, entries)
-        sections[key] = replace(section, value=merged)
+        sections[key] = section._replace(value=merged)
 
     def _add(self, entries: dict[str, Item], new: Mapping[str, Item]) -> None:
         for key, item in new.items():
@@ -179,25 +174,25 @@ class _Translator:
         if isinstance(getattr(space.get("steps"), "value", None), list):
             space["steps"] = self._steps(space["steps"])
         self._below(space, "config", config, keyed(root.where, "design_space.config"))
-        top["design_space"] = replace(written, value=space)
+        top["design_space"] = written._replace(value=space)
 
     def _kernels(self, item: Item) -> Item:
         """The kernels that FINN has, by its own names."""
         if isinstance(item.value, dict):
             kept = {name: entry for name, entry in item.value.items() if self._is_kernel(name, entry)}
-            return replace(item, value={_bare(name): _bare_backends(entry) for name, entry in kept.items()})
+            return item._replace(value={_bare(name): _bare_backends(entry) for name, entry in kept.items()})
         if not isinstance(item.value, list):
             return item
         found = []
         for child in item.value:
             if isinstance(child.value, str) and self._is_kernel(child.value, child):
-                found.append(replace(child, value=_bare(child.value)))
+                found.append(child._replace(value=_bare(child.value)))
             elif isinstance(child.value, dict):
                 inner = self._kernels(child)
                 found += [inner] if inner.value or not child.value else []
             elif not isinstance(child.value, str):
                 found.append(child)  # a mistake, which the reader of kernels names
-        return replace(item, value=found)
+        return item._replace(value=found)
 
     def _is_kernel(self, name: str, item: Item) -> bool:
         source = name.rpartition(":")[0]
@@ -209,15 +204,15 @@ class _Translator:
     def _steps(self, item: Item) -> Item:
         """A list of steps, or an item of one, with FINN's names."""
         if isinstance(item.value, str):
-            return replace(item, value=self._step_name(item.value))
+            return item._replace(value=self._step_name(item.value))
         if isinstance(item.value, list):
-            return replace(item, value=[self._steps(child) for child in item.value])
+            return item._replace(value=[self._steps(child) for child in item.value])
         if not isinstance(item.value, dict):
             return item
         if is_operation(item) or set(item.value) == {"insert"}:
-            return replace(item, value={key: self._steps(entry) for key, entry in item.value.items()})
+            return item._replace(value={key: self._steps(entry) for key, entry in item.value.items()})
         named = item.value.get("step")
-        return item if named is None else replace(item, value={**item.value, "step": self._steps(named)})
+        return item if named is None else item._replace(value={**item.value, "step": self._steps(named)})
 
     def _step_name(self, name: str) -> str:
         """The name by which the step is known here; as it is where there is none."""
@@ -258,7 +253,7 @@ def _beside_the_blueprint(name: str, item: Item) -> Item:
     """A path without Brainsmith's name for the blueprint's own folder: paths are relative to it anyway."""
     if name not in tables.path_fields() or not isinstance(item.value, str):
         return item
-    return replace(item, value=item.value.removeprefix(_OWN_FOLDER))
+    return item._replace(value=item.value.removeprefix(_OWN_FOLDER))
 
 
 def _output_stage(item: Item) -> Item:
@@ -266,7 +261,7 @@ def _output_stage(item: Item) -> Item:
         return item
     if not isinstance(item.value, str) or item.value not in _OUTPUTS:
         raise reading.wrong(item, f"one of {', '.join(_OUTPUTS)}")
-    return replace(item, value=_OUTPUTS[item.value])
+    return item._replace(value=_OUTPUTS[item.value])
 
 
 def _bare(name: str) -> str:
@@ -280,4 +275,4 @@ def _bare_backends(item: Item) -> Item:
         value = _bare(value)
     elif isinstance(value, list):
         value = [_bare_backends(child) for child in value]
-    return replace(item, value=value)
+    return item._replace(value=value)

@@ -68,6 +68,9 @@ SPECIALIZE_STEP = "brainsmith.registry:build_hw_graph"
 #: A name with its source, e.g. `project:my_step`: Brainsmith looks it up there.
 _QUALIFIED = re.compile(r"([A-Za-z_]\w*):([A-Za-z_]\w*)")
 
+#: Keys of a blueprint that only Brainsmith's have.
+_MARKS = ("clock_ns", "output", "board", "finn_config")
+
 #: How finnmake and FINN begin the names of FINN's steps, and Brainsmith does not.
 _STEP = "step_"
 
@@ -124,6 +127,11 @@ def default_steps(backend: str, stage: str) -> tuple[str, ...]:
     if backend != BRAINSMITH:
         return schema.default_steps(stage)
     return tuple(f"{_STEP}{name}" for name in _DEFAULTS.get(stage, _ESTIMATES))
+
+
+def in_brainsmiths_words(files: Chain) -> bool:
+    """Whether a blueprint, or one that it extends, is written in the words of Brainsmith."""
+    return any(mark in root.value for root in files.files for mark in _MARKS)
 
 
 def names_for(files: Chain, known: NameCatalog) -> NameCatalog:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from finnmake.blueprint.document import Item, shortened
 from finnmake.blueprint.names import NameCatalog, PartTable, find_target
@@ -19,8 +18,7 @@ MOST_ALTERNATIVES = 10_000
 _Value = TypeVar("_Value")
 
 
-@dataclass(frozen=True)
-class Context:
+class Context(NamedTuple):
     """One reading.
 
     Attributes:
@@ -33,7 +31,7 @@ class Context:
     paths: BlueprintPaths
     known: NameCatalog
     known_parts: PartTable | None
-    problems: Problems = field(default_factory=Problems)
+    problems: Problems
 
     def checked_name(self, item: Item, kind: str, name: str) -> str:
         """The name of a step, transform or analysis. Raises BlueprintError where it leads nowhere."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -36,8 +35,7 @@ _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Construct = Callable[[yaml.constructor.SafeConstructor, yaml.ScalarNode], Any]
 
 
-@dataclass(frozen=True)
-class Item:
+class Item(NamedTuple):
     """One value of a document.
 
     Attributes:
@@ -133,15 +131,15 @@ def _unreadable(error: yaml.reader.ReaderError, text: str, name: Location) -> Bl
     )
 
 
-@dataclass
 class _Reader:
     """Turns nodes into items, collecting what is wrong."""
 
-    name: Location
-    problems: Problems = field(default_factory=Problems)
-    constructor: yaml.constructor.SafeConstructor = field(default_factory=yaml.constructor.SafeConstructor)
-    open_nodes: set[int] = field(default_factory=set)
-    count: int = 0
+    def __init__(self, name: Location) -> None:
+        self.name = name
+        self.problems = Problems()
+        self.constructor = yaml.constructor.SafeConstructor()
+        self.open_nodes: set[int] = set()
+        self.count = 0
 
     def item(self, node: yaml.Node, path: str, key_where: Location | None) -> Item:
         """The item of a node at the key path `path`. Raises BlueprintError for a tag, a loop or too much."""

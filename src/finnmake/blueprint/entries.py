@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain, product
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 from finnmake.blueprint import reading, schema
 from finnmake.blueprint.context import Context, refuse_many
@@ -26,8 +25,7 @@ _MOST_ENTRIES = 1_000_000
 _Sequence = tuple[Any, ...]
 
 
-@dataclass(frozen=True)
-class EntryReader:
+class EntryReader(NamedTuple):
     """Reads the entries of one list.
 
     Attributes:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from finnmake.blueprint import reading, schema
 from finnmake.blueprint.document import Item, keyed, read_document
@@ -31,8 +31,7 @@ _EITHER = (("step", "factor"), ("choose", "priority"))
 _KERNEL = re.compile(r"design_space\.kernels\.[^.\[\]]+")
 
 
-@dataclass(frozen=True)
-class Chain:
+class Chain(NamedTuple):
     """A blueprint and those that it extends.
 
     Attributes:
@@ -48,7 +47,7 @@ class Chain:
         merged = self.files[-1]
         for child in reversed(self.files[:-1]):
             parent = {key: item for key, item in merged.value.items() if key != "name"}
-            merged = _merged(replace(merged, value=parent), child)
+            merged = _merged(merged._replace(value=parent), child)
         return merged
 
     def steps(self) -> tuple[Item, ...]:
@@ -96,7 +95,7 @@ def read_chain(paths: BlueprintPaths, variables: Collection[str]) -> Chain:
         files.append(root)
         assert name.path is not None
         folders[name.path] = path.parent
-        paths = replace(paths, folders=folders)
+        paths = paths._replace(folders=folders)
         parent = root.value.get("extends")
         if parent is None or parent.value is None:
             return Chain(tuple(files), paths)
@@ -174,7 +173,7 @@ def _merged(parent: Item, child: Item) -> Item:
             entries[key] = _merged(entries[key], item)
     for dropped in _displaced(parent, child):
         entries.pop(dropped, None)
-    return replace(child, value=entries)
+    return child._replace(value=entries)
 
 
 def _long_form(item: Item, other: Item) -> Item:
@@ -182,8 +181,8 @@ def _long_form(item: Item, other: Item) -> Item:
     if not isinstance(other.value, dict) or not _KERNEL.fullmatch(item.where.key or ""):
         return item
     if isinstance(item.value, str):
-        return replace(item, value={"priority": replace(item, value=[item])})
-    return replace(item, value={"priority": item}) if isinstance(item.value, list) else item
+        return item._replace(value={"priority": item._replace(value=[item])})
+    return item._replace(value={"priority": item}) if isinstance(item.value, list) else item
 
 
 def _displaced(parent: Item, child: Item) -> Iterator[str]:

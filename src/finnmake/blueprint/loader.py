@@ -8,13 +8,12 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from finnmake.blueprint import brainsmith, reading, schema
+from finnmake.blueprint import reading, schema
 from finnmake.blueprint.brainsmith_fields import check_fields
-from finnmake.blueprint.brainsmith_steps import BRAINSMITH, default_steps, names_for
+from finnmake.blueprint.brainsmith_steps import BRAINSMITH, default_steps, in_brainsmiths_words, names_for
 from finnmake.blueprint.context import Context
 from finnmake.blueprint.document import Item, keyed
 from finnmake.blueprint.entries import EntryReader
-from finnmake.blueprint.expressions import Expression
 from finnmake.blueprint.fields import read_config, with_defaults
 from finnmake.blueprint.inherit import Chain, lines, read_chain
 from finnmake.blueprint.kernels import check_read, read_kernels
@@ -23,6 +22,7 @@ from finnmake.blueprint.operations import resolve_steps
 from finnmake.blueprint.own_backends import OwnBackends
 from finnmake.blueprint.parameters import with_mock
 from finnmake.blueprint.paths import BlueprintPaths, resolve_blueprint
+from finnmake.blueprint.problems import Problems
 from finnmake.blueprint.search import read_expressions, read_objectives, read_search
 from finnmake.blueprint.simulation import read_mock
 from finnmake.blueprint.slots import FIELD, KERNEL, STEP, HWCompilerSpace, Slot
@@ -33,6 +33,7 @@ from finnmake.errors import BlueprintError, FinnmakeError, Location
 from finnmake.records import OutputStage
 
 if TYPE_CHECKING:
+    from finnmake.blueprint.expressions import Expression
     from finnmake.records import ModelInfo
 
 __all__ = ["forge", "resolve_blueprint"]
@@ -72,8 +73,12 @@ def forge(
     paths = BlueprintPaths.of(blueprint, project)
     files = read_chain(paths, variables)
     known = with_mock(files, names_for(files, known))
-    files, notes = brainsmith.translated(files, known)
-    context = Context(files.paths, known, known_parts)
+    notes: tuple[str, ...] = ()
+    if in_brainsmiths_words(files):
+        from finnmake.blueprint.brainsmith import translated  # few need it
+
+        files, notes = translated(files, known)
+    context = Context(files.paths, known, known_parts, Problems())
     return _Forge(context, files, backends, model, notes, read_model).space()
 
 

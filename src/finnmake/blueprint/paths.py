@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from finnmake.blueprint.document import shortened
 from finnmake.blueprint.names import did_you_mean
@@ -16,8 +16,7 @@ FOLDER = "blueprints"
 _SUFFIXES = (".yaml", ".yml")
 
 
-@dataclass(frozen=True)
-class BlueprintPaths:
+class BlueprintPaths(NamedTuple):
     """The places that a blueprint's paths are relative to, absolute.
 
     Attributes:
@@ -28,13 +27,13 @@ class BlueprintPaths:
 
     blueprint: Path
     project: Path
-    folders: Mapping[Path, Path] = field(default_factory=dict)
+    folders: Mapping[Path, Path]
 
     @classmethod
     def of(cls, blueprint: Path, project: Path) -> BlueprintPaths:
         """Both made absolute; the blueprint's is relative to the project."""
         root = _normal(Path.cwd() / project)
-        return cls(_normal(root / blueprint), root)
+        return cls(_normal(root / blueprint), root, {})
 
     def file(self, text: str, where: Location) -> str:
         """The name of a file that a blueprint names at `where`. Raises BlueprintError where there is none."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from finnmake.blueprint import tables
 from finnmake.blueprint.tables import FieldType
@@ -146,8 +146,7 @@ REFUSED_FIELDS = {
 NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
-@dataclass(frozen=True)
-class Bound:
+class Bound(NamedTuple):
     """The least value of a number; `open` where it must be above it; and the greatest, if there is one."""
 
     least: float

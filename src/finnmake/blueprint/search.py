@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from finnmake.blueprint import reading, schema, tables
 from finnmake.blueprint.document import Item, keyed
-from finnmake.blueprint.expressions import Expression
 from finnmake.blueprint.names import did_you_mean
 from finnmake.blueprint.problems import Problems
 from finnmake.blueprint.space import SearchConfig
 from finnmake.blueprint.tables import FieldType
 from finnmake.errors import BlueprintError
+
+if TYPE_CHECKING:
+    from finnmake.blueprint.expressions import Expression
 
 _NUMBER = FieldType("int")
 _FLAG = FieldType("bool")
@@ -85,6 +87,8 @@ def read_expressions(
 
     Of these names only the fields that are true or false can be a condition by themselves.
     """
+    from finnmake.blueprint.expressions import Expression  # many blueprints have none
+
     kinds = {name: tables.config_field(name) for name in known}
     truths = [name for name, kind in kinds.items() if kind is not None and kind.type == "bool"]
     found = []

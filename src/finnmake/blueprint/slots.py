@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 #: What a slot belongs to.
 FIELD, TRANSFORM, STEP, KERNEL = "field", "transform", "step", "kernel"
 
 
-@dataclass(frozen=True)
-class Slot:
+class Slot(NamedTuple):
     """A place where one of some options stands; with one option it is fixed.
 
     Attributes:
@@ -36,7 +35,7 @@ class Slot:
 
     def to_dict(self) -> dict[str, Any]:
         """The record as JSON values."""
-        return asdict(self)
+        return self._asdict()
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Slot:
@@ -46,8 +45,7 @@ class Slot:
         return cls(**{**data, "options": tuple(options)})
 
 
-@dataclass(frozen=True)
-class Point:
+class Point(NamedTuple):
     """What the slots hold at one place of the space; as in `BuildConfig`."""
 
     flags: Mapping[str, Any]

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from finnmake.blueprint import tables
-from finnmake.blueprint.expressions import Expression
 from finnmake.blueprint.slots import FIELD, KERNEL, STEP, HWCompilerSpace, Point, Slot, entry_name
 from finnmake.errors import BlueprintError, Location, ModelError, ValidationError
 
 if TYPE_CHECKING:
+    from finnmake.blueprint.expressions import Expression
     from finnmake.records import ModelInfo
 
 #: Configurations that may be enumerated, where the blueprint does not say.
 MAX_COMBINATIONS = 100_000
 
 
-@dataclass(frozen=True)
-class SearchConfig:
+class SearchConfig(NamedTuple):
     """How the space is explored.
 
     Attributes:
@@ -48,7 +47,7 @@ class SearchConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """The record as JSON values."""
-        return asdict(self)
+        return self._asdict()
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> SearchConfig:
@@ -212,6 +211,8 @@ class DesignSpace:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> DesignSpace:
         """The record again, from what `to_dict` gave, through JSON too."""
+        from finnmake.blueprint.expressions import Expression
+
         slots = tuple(map(Slot.from_dict, data["slots"]))
         return cls(
             name=data["name"],

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from finnmake.blueprint import open_rtl_steps
 from finnmake.blueprint.names import split_dotted
@@ -33,8 +32,7 @@ KERNELS_FIELD = "kernels"
 FOLDING_ATTRIBUTES = ("PE", "SIMD")
 
 
-@dataclass(frozen=True)
-class FieldType:
+class FieldType(NamedTuple):
     """What a field of `DataflowBuildConfig` may hold.
 
     Attributes:
@@ -68,8 +66,7 @@ class FieldType:
         )
 
 
-@dataclass(frozen=True)
-class KernelAttribute:
+class KernelAttribute(NamedTuple):
     """A node attribute that can be set for all nodes of a kernel.
 
     Attributes:

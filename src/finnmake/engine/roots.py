@@ -7,9 +7,9 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
 from enum import Enum
 from pathlib import Path
+from typing import NamedTuple
 
 from finnmake.engine.temporary import Temporary
 from finnmake.hashing import canonical_json, digest_value
@@ -23,8 +23,7 @@ class Standing(Enum):
     UNSURE = "unsure"
 
 
-@dataclass(frozen=True)
-class Root:
+class Root(NamedTuple):
     """A project's folder, as a run saw it.
 
     Attributes:
@@ -93,7 +92,7 @@ def note(store: Temporary, project: Path) -> None:
         os.utime(path)
     except FileNotFoundError:
         with suppress(FileNotFoundError):
-            store.write(path, canonical_json(asdict(root)))
+            store.write(path, canonical_json(root._asdict()))
 
 
 def noted(store: Temporary) -> Iterator[tuple[Path, Root | None]]:
@@ -106,14 +105,13 @@ def noted(store: Temporary) -> Iterator[tuple[Path, Root | None]]:
 def _read(path: Path) -> Root | None:
     try:
         data = json.loads(path.read_bytes())
-        root = Root(**{each.name: data[each.name] for each in fields(Root)})
+        root = Root(**{name: data[name] for name in Root._fields})
         return root if root.name == path.name and isinstance(root.since, (int, float)) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-@dataclass(frozen=True)
-class Survey:
+class Survey(NamedTuple):
     """The projects that use a store.
 
     Attributes:

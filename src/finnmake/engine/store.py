@@ -20,7 +20,7 @@ from finnmake.engine.blobs import Blobs, DamagedBlob
 from finnmake.engine.folders import WARY
 from finnmake.errors import Location, StoreError
 
-__all__ = ["DamagedBlob", "Store", "default_root", "trace_digest"]
+__all__ = ["DamagedBlob", "Store", "trace_digest"]
 
 #: Layout of the folder. A store of another version is refused, never misread.
 STORE_VERSION = "1"
@@ -30,15 +30,6 @@ SHARED = "store"
 
 #: What is wrong with the disk, not with the rights to it.
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-
-
-def default_root() -> Path:
-    """`$FINNMAKE_STORE`, else `$XDG_CACHE_HOME/finnmake`, else `~/.cache/finnmake`."""
-    chosen = os.environ.get("FINNMAKE_STORE")
-    if chosen:
-        return Path(chosen).expanduser().absolute()
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "finnmake"
 
 
 class Store(Blobs, Actions):

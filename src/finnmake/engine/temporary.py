@@ -16,6 +16,15 @@ from finnmake.engine.processes import owner_ended, process_ended, process_space
 _LEFT_OVER = 7 * 86400
 
 
+def default_root() -> Path:
+    """`$FINNMAKE_STORE`, else `$XDG_CACHE_HOME/finnmake`, else `~/.cache/finnmake`."""
+    chosen = os.environ.get("FINNMAKE_STORE")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "finnmake"
+
+
 class Temporary:
     """The folders of a store, and `tmp/` in it: files get their own names by rename, when they are whole.
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import platform
 import sys
-import sysconfig
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from importlib.metadata import Distribution
 from pathlib import Path
-from typing import Any
+from site import getsitepackages
+from typing import Any, NamedTuple
 
 from finnmake.engine.editable import editable_folder
 from finnmake.engine.files import FileDigests
 from finnmake.engine.paths import MACHINE
-from finnmake.engine.search import search_path
+from finnmake.engine.search import bringing, search_path
 from finnmake.hashing import digest_value
 
 #: Packages that check or drive the project but take no part in a step.
@@ -31,9 +29,6 @@ _NO_PART = frozenset(
 
 #: Packages whose edited or editable installation counts by content.
 _BY_CONTENT = ("brainsmith", "finn_plus", "finn", "qonnx")
-
-#: How the groups of entry points begin by which a package brings plugins or backends, which also count so.
-_ENTRY_POINTS = "[finnmake."
 
 #: Variables that FINN and the tools below it read; whoever sets one gets results of their own.
 SWITCHES = (
@@ -127,8 +122,7 @@ _INSIDE_OF = {
 }
 
 
-@dataclass(frozen=True)
-class Toolchain:
+class Toolchain(NamedTuple):
     """The identity, part by part, for the manifest; `digest` enters every key."""
 
     parts: Mapping[str, Any]
@@ -172,16 +166,22 @@ def licence_variables() -> dict[str, str]:
 
 def installed(digests: FileDigests) -> dict[str, Any]:
     """What this process's Python brings: `python`, `packages`, `contents`; imports nothing of it."""
-    site = Path(sysconfig.get_path("purelib"))
-    packages = dict(_packages(site))
+    place = Path(getsitepackages()[0])
+    packages = dict(_packages(place))
     return {
-        "python": f"{platform.python_implementation()} {platform.python_version()} {platform.machine()}",
+        "python": _python(),
         "packages": {name: version for name, (version, _) in packages.items() if name not in _NO_PART},
         "contents": {
             **{name: _content(packages[name][1], digests) for name in _BY_CONTENT if name in packages},
-            **dict(_plugin_contents(dict.fromkeys([*search_path(), str(site)]), digests)),
+            **dict(_plugin_contents(dict.fromkeys([*search_path(), str(place)]), digests)),
         },
     }
+
+
+def _python() -> str:
+    """`CPython 3.11.7 x86_64`, as `platform` has it, which takes long to load."""
+    name = sys.implementation.name.replace("cpython", "CPython")
+    return f"{name} {'.'.join(map(str, sys.version_info[:3]))} {os.uname().machine}"
 
 
 def identify(
@@ -254,7 +254,8 @@ def _plugin_contents(places: Iterable[str], digests: FileDigests) -> Iterator[tu
     knows the steps that read it.
     """
     seen = {*_BY_CONTENT, "finnmake"}
-    for name, metadata in (each for place in places for each in _bringing(Path(place))):
+    for metadata in (Path(each) for place in places for each in bringing(place)):
+        name = _normalised(metadata.stem.partition("-")[0])
         if name in seen:  # Python takes the first on its path
             continue
         seen.add(name)
@@ -263,23 +264,6 @@ def _plugin_contents(places: Iterable[str], digests: FileDigests) -> Iterator[tu
             yield name, _digest_files(metadata, digests)
         elif _in_toolchain(folder):
             yield name, digest_sources(folder, digests)
-
-
-def _bringing(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Normalised name and metadata folder of the packages in a folder that bring plugins or backends."""
-    try:
-        entries = sorted(os.listdir(folder))
-    except OSError:
-        return
-    for entry in entries:
-        if not entry.endswith((".dist-info", ".egg-info")):
-            continue
-        try:
-            brings = _ENTRY_POINTS in (folder / entry / "entry_points.txt").read_text()
-        except OSError:
-            continue
-        if brings:
-            yield _normalised(entry.rpartition(".")[0].partition("-")[0]), folder / entry
 
 
 def _in_toolchain(folder: Path) -> bool:

@@ -7,10 +7,10 @@ Values of configuration fields are not part of the tree: which of them a step re
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
-from typing import Any
+from typing import Any, NamedTuple
 
 from finnmake.blueprint.slots import STEP, TRANSFORM, entry_name
 from finnmake.blueprint.space import DesignSpace
@@ -31,8 +31,7 @@ AFTER_STEPS = "post_proc"
 _ESTIMATE_STEP = "step_generate_estimate_reports"
 
 
-@dataclass(frozen=True)
-class Segment:
+class Segment(NamedTuple):
     """A run of entries without a branch.
 
     Attributes:
@@ -51,7 +50,7 @@ class Segment:
 
     def to_dict(self) -> dict[str, Any]:
         """The record as JSON values."""
-        return asdict(self)
+        return self._asdict()
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Segment:
@@ -179,8 +178,7 @@ def space_tree(space: DesignSpace, positions: Iterable[int]) -> ExecutionTree:
     )
 
 
-@dataclass(frozen=True)
-class _Branch:
+class _Branch(NamedTuple):
     """A chain and the configurations that have it."""
 
     model_path: str
@@ -198,13 +196,15 @@ def _tree(branches: Iterable[_Branch]) -> ExecutionTree:
     return ExecutionTree(tuple(found), leaves)
 
 
-@dataclass
 class _Node:
     """A place in the tree: what leads on from it, who passes through it and who ends at it."""
 
-    through: list[str] = field(default_factory=list)
-    ending: list[str] = field(default_factory=list)
-    children: dict[str | bytes, tuple[Any, _Node]] = field(default_factory=dict)
+    __slots__ = ("children", "ending", "through")
+
+    def __init__(self) -> None:
+        self.through: list[str] = []
+        self.ending: list[str] = []
+        self.children: dict[str | bytes, tuple[Any, _Node]] = {}
 
     def child(self, entry: Any) -> _Node:
         """The node behind an entry, made where it is not there yet."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 #: The decorators of `finnmake.plugins`, each named as its kind.
 KINDS = ("step", "transform", "analysis")
@@ -17,8 +17,7 @@ _HOME = "finnmake.plugins"
 _AFTER_BUILD = "post_proc"
 
 
-@dataclass(frozen=True)
-class Definition:
+class Definition(NamedTuple):
     """A function or class at the top of a file that carries a decorator of `finnmake.plugins`.
 
     Attributes:
@@ -34,8 +33,7 @@ class Definition:
     line: int
 
 
-@dataclass(frozen=True)
-class Description:
+class Description(NamedTuple):
     """What the source of a function or class says of it.
 
     Attributes:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import Distribution, distributions
+from importlib.metadata import Distribution
+from typing import NamedTuple
 
-from finnmake.engine.search import search_path
+from finnmake.engine.search import bringing, search_path
 
 #: The groups: modules with plugins, and backends.
 PLUGINS = "finnmake.plugins"
 BACKENDS = "finnmake.backends"
 
 
-@dataclass(frozen=True, order=True)
-class EntryPointInfo:
+class EntryPointInfo(NamedTuple):
     """One entry point of an installed package.
 
     Attributes:
@@ -63,8 +62,7 @@ def _entry_points(group: str, search: tuple[str, ...]) -> Sequence[EntryPointInf
 def _packages(search: tuple[str, ...]) -> Sequence[Distribution]:
     """The installed packages with entry points of ours; of two with one name the one that Python finds."""
     found: dict[str, Distribution] = {}
-    for each in distributions(path=list(search)):
-        # Most packages have none of ours: looking at the text costs less than reading what it says.
-        if any(group in (each.read_text("entry_points.txt") or "") for group in (PLUGINS, BACKENDS)):
-            found.setdefault(re.sub(r"[-_.]+", "-", each.name).lower(), each)
+    for metadata in (each for place in search for each in bringing(place)):
+        each = Distribution.at(metadata)
+        found.setdefault(re.sub(r"[-_.]+", "-", each.name).lower(), each)
     return tuple(found.values())

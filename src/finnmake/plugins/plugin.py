@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from finnmake.errors import Location, PluginError
 from finnmake.plugins.definitions import Definition
@@ -12,8 +12,7 @@ from finnmake.plugins.definitions import Definition
 PROJECT, INSTALLED, BUILTIN = "project", "installed", "built-in"
 
 
-@dataclass(frozen=True)
-class Plugin:
+class Plugin(NamedTuple):
     """One plugin.
 
     Attributes:

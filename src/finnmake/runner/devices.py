@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 _PACKAGE = r"[a-z]{2,4}\d{3,4}"
 
 
-@dataclass(frozen=True)
-class _Naming:
+class _Naming(NamedTuple):
     """How a part name goes on after the device, in lower case.
 
     Attributes:
@@ -50,8 +49,7 @@ _NAMINGS = {
 }
 
 
-@dataclass(frozen=True)
-class DeviceTotals:
+class DeviceTotals(NamedTuple):
     """What one device holds.
 
     Attributes:
@@ -83,8 +81,7 @@ class DeviceTotals:
         }
 
 
-@dataclass(frozen=True)
-class _Device:
+class _Device(NamedTuple):
     totals: DeviceTotals
     naming: _Naming
 

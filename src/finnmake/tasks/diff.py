@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from finnmake.engine.explain_store import StoreView
-from finnmake.engine.store import default_root
+from finnmake.engine.temporary import default_root
 from finnmake.errors import WorkspaceError
 from finnmake.exploration.configs import find_config
 from finnmake.tasks.command import DONE, FAILED, HELP, JSON, ascii_only, flag

@@ -12,7 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from finnmake.engine.folders import clone, link, remove_tree
-from finnmake.engine.store import STORE_VERSION, default_root
+from finnmake.engine.store import STORE_VERSION
+from finnmake.engine.temporary import default_root
 from finnmake.engine.toolchain import SWITCHES
 from finnmake.tasks.doctor_check import OK, PROBLEM, WARNING, Finding
 

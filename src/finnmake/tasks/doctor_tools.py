@@ -6,7 +6,6 @@ import os
 import socket
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from finnmake.blueprint.open_rtl_steps import OPEN_RTL
@@ -86,7 +85,7 @@ def check_vivado(root: Path) -> Iterator[Finding]:
             cure = f"Correct or unset {name}, or name Vivado in [tool.finnmake.toolchain] of pyproject.toml."
             yield Finding("Vivado", PROBLEM, f"{name}={place}, where there is no folder", cure)
         elif name == _VIVADO[0] and path.name in VIVADO_VERSIONS:
-            given = replace(settings, vivado=VivadoSettings(path, path.name))
+            given = settings._replace(vivado=VivadoSettings(path, path.name))
             yield from _installation(given, f", by {name}", WARNING)
         else:
             yield Finding("Vivado", OK, f"{name}={place}; [tool.finnmake.toolchain] would pin a release")

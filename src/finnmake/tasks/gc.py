@@ -15,7 +15,8 @@ from typing import Any
 from finnmake.engine import gc, roots
 from finnmake.engine.folders import remove_tree
 from finnmake.engine.gc_contents import size_of
-from finnmake.engine.store import Store, default_root
+from finnmake.engine.store import Store
+from finnmake.engine.temporary import default_root
 from finnmake.errors import BlueprintError, Location, WorkspaceError
 from finnmake.exploration.configs import find_config, is_config_id
 from finnmake.settings import read_size

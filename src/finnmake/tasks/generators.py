@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from doit.exceptions import InvalidDodoFile, TaskFailed
 
@@ -15,7 +14,6 @@ from finnmake.errors import FinnmakeError, from_os_error
 from finnmake.exploration.tree import Segment, estimates_at
 from finnmake.hashing import digest_value
 from finnmake.records import BuildConfig
-from finnmake.runner.outputs import write_json
 from finnmake.tasks.checker import ContentChecker
 from finnmake.tasks.fresh import RECORD, is_fresh, record
 from finnmake.tasks.site import Site
@@ -36,8 +34,7 @@ DOIT_CONFIG = {
 Task = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Made:
+class Made(NamedTuple):
     """What an action tells: what its steps did, the files that it left, and whether all of it went well."""
 
     reads: list[Mapping[str, Any]]
@@ -49,9 +46,50 @@ class Made:
 Making = Callable[[Site], Made]
 
 
+# doit reads the source of each of these, line by line: so what they do stands below.
+
+
 def task_preprocess() -> Iterator[Task]:
     """apply the pre_proc transforms to the model"""
-    ws = workspace()
+    return _preprocess(workspace())
+
+
+def task_segment() -> Iterator[Task]:
+    """run the steps that several configurations share"""
+    return _segment(workspace())
+
+
+def task_estimate() -> Iterator[Task]:
+    """make the estimates of a configuration that goes on beyond them"""
+    return _estimate(workspace())
+
+
+def task_finn() -> Iterator[Task]:
+    """run FINN: reports, final model, manifest"""
+    return _finn(workspace())
+
+
+def task_metrics() -> Iterator[Task]:
+    """read FINN's reports into metrics.json"""
+    return _metrics(workspace())
+
+
+def task_analyze() -> Iterator[Task]:
+    """run the post_proc analyses of the finished build"""
+    return _analyze(workspace())
+
+
+def task_report() -> Iterator[Task]:
+    """write report.html from the JSON files"""
+    return _report(workspace())
+
+
+def task_build() -> Iterator[Task]:
+    """build a configuration, all the way to its report"""
+    return _build(workspace())
+
+
+def _preprocess(ws: Workspace) -> Iterator[Task]:
     names = ("model.onnx", "processed_model.onnx")
 
     def made(site: Site) -> Made:
@@ -61,14 +99,14 @@ def task_preprocess() -> Iterator[Task]:
         yield _site_task(ws, site, made, [site.model, *site.sources], names)
 
 
-def task_segment() -> Iterator[Task]:
-    """run the steps that several configurations share"""
-    ws = workspace()
+def _segment(ws: Workspace) -> Iterator[Task]:
     for segment in ws.segments:
         site = ws.site(ws.leader(segment))
         target = ws.folder / "segments" / f"{segment.id}.json"
 
         def made(site: Site, segment: Segment = segment, target: Path = target) -> Made:
+            from finnmake.runner.outputs import write_json  # a run that finds all up to date writes none
+
             ws.hooks.before_segment(segment)
             done, error = ws.runner.segment(site.config, ws.tree.depth(segment.id))
             keys = [outcome.key for outcome in done.outcomes] if done else []
@@ -89,9 +127,7 @@ def task_segment() -> Iterator[Task]:
         yield {**task, "name": segment.id, "task_dep": above, "doc": doc}
 
 
-def task_estimate() -> Iterator[Task]:
-    """make the estimates of a configuration that goes on beyond them"""
-    ws = workspace()
+def _estimate(ws: Workspace) -> Iterator[Task]:
     names = ("estimate.json",)
 
     def made(site: Site) -> Made:
@@ -110,9 +146,7 @@ def task_estimate() -> Iterator[Task]:
         yield {**task, "task_dep": [f"segment:{above}"] if above else []}
 
 
-def task_finn() -> Iterator[Task]:
-    """run FINN: reports, final model, manifest"""
-    ws = workspace()
+def _finn(ws: Workspace) -> Iterator[Task]:
     names = ("config.json", "final_model.onnx", "manifest.json", "build.log")
 
     def made(site: Site) -> Made:
@@ -125,18 +159,14 @@ def task_finn() -> Iterator[Task]:
         yield {**task, "task_dep": [f"segment:{ws.tree.leaves[site.config.id]}"]}
 
 
-def task_metrics() -> Iterator[Task]:
-    """read FINN's reports into metrics.json"""
-    ws = workspace()
+def _metrics(ws: Workspace) -> Iterator[Task]:
     names = ("metrics.json",)
     made = _of_files(ws.collect_metrics, names)
     for site in ws.sites:
         yield _site_task(ws, site, made, site.files(("manifest.json", "config.json")), names)
 
 
-def task_analyze() -> Iterator[Task]:
-    """run the post_proc analyses of the finished build"""
-    ws = workspace()
+def _analyze(ws: Workspace) -> Iterator[Task]:
 
     def made(site: Site) -> Made:
         done = ws.runner.analyze(site.config)
@@ -147,9 +177,7 @@ def task_analyze() -> Iterator[Task]:
         yield _site_task(ws, site, made, files, ("postprocessing/warnings.json",))
 
 
-def task_report() -> Iterator[Task]:
-    """write report.html from the JSON files"""
-    ws = workspace()
+def _report(ws: Workspace) -> Iterator[Task]:
     template = str(ws.root / "templates" / "report.html.j2")
     modules = modules_digest("report", ws.digests)
     needs = ("manifest.json", "metrics.json", "config.json", "postprocessing/warnings.json")
@@ -160,9 +188,7 @@ def task_report() -> Iterator[Task]:
         yield _site_task(ws, site, made, [template, *site.files(needs)], names, content)
 
 
-def task_build() -> Iterator[Task]:
-    """build a configuration, all the way to its report"""
-    ws = workspace()
+def _build(ws: Workspace) -> Iterator[Task]:
     needs = ("manifest.json", "metrics.json", "postprocessing/warnings.json", "report.html")
     names = ("result.json",)
 

@@ -8,11 +8,10 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import IO, TYPE_CHECKING, Any
 
-from finnmake.tasks.live_text import frame
-from finnmake.tasks.progress import View
-
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from finnmake.tasks.progress import View
 
 #: Seconds between two drawings.
 INTERVAL = 0.25
@@ -67,6 +66,8 @@ class Live:
 
     def draw(self) -> None:
         """Draw the lines that came since the last time, and this moment."""
+        from finnmake.tasks.live_text import frame
+
         self._flush()
         width, height = self._console.size
         self._live.update(_Lines(frame(self._view(), width - len(self._mark), height), self._mark))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from finnmake.tasks.progress import Running, View
+if TYPE_CHECKING:
+    from finnmake.tasks.progress import Running, View
 
 #: The steps that run have at most this part of the terminal's height.
 _PART = 0.5

@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from finnmake.tasks.progress import Running, View
+if TYPE_CHECKING:
+    from finnmake.tasks.progress import Running, View
 
 #: Seconds between two looks at what runs.
 INTERVAL = 0.5

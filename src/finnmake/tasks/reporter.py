@@ -8,7 +8,6 @@ from doit.exceptions import BaseFail, UnmetDependency
 from doit.reporter import ConsoleReporter
 
 from finnmake.records import BuildStatus
-from finnmake.tasks.summary import Outcome
 from finnmake.tasks.workspace import workspace
 
 
@@ -61,6 +60,11 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         for message in self.runtime_errors:
             self._screen.line(f"stopped: {message}", important=True)
         failed = len(self.failures) - self._skipped
+        if not self._executed and not failed:
+            self._screen.nothing_done()
+            return
+        from finnmake.tasks.summary import Outcome  # a run that finds all up to date needs it not
+
         ws = workspace()
         folders = {each.id: each.output_dir for each in ws.configs if each.id in ws.results}
         outcome = Outcome(self._executed, failed, self._skipped, self._unmet)

@@ -7,8 +7,7 @@ import io
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from doit.action import PythonAction
 from doit.cmd_run import Run as DoitRun
@@ -72,8 +71,7 @@ def jobs_of(command: str, given: Any) -> int | None:
     return int(text)
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(NamedTuple):
     """doit's options of a run, by doit's names."""
 
     always: bool

@@ -114,7 +114,8 @@ class Dispatcher(TaskDispatcher):  # type: ignore[misc]
         """Keep of a task of finnmake's what doit asks of one that is done: ten thousand builds have many."""
         if task.subtask_of in _OURS:
             self.nodes[task.name] = _DONE
-            task.__dict__ = {name: getattr(task, name) for name in _KEPT}
+            held = task.__dict__
+            task.__dict__ = {name: held[name] for name in _KEPT}
 
     def _get_next_node(self, ready: Any, tasks_to_run: list[str]) -> Any:
         if self._order is None:

@@ -6,8 +6,8 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from finnmake.settings import ContainerSettings
 
@@ -21,20 +21,22 @@ _RESERVE = 1 << 30
 _GROUPS = Path("/sys/fs/cgroup")
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
     """What a container allows: bytes and processors; None for no limit."""
 
     memory: int | None = None
     cpus: float | None = None
 
 
+_NO_LIMITS = Limits()
+
+
 def limits_of(runtime: str, settings: ContainerSettings) -> Limits:
     """What a runtime keeps its steps to: of the settings of the container no other one takes notice."""
-    return Limits(settings.memory, settings.cpus) if runtime == "container" else Limits()
+    return Limits(settings.memory, settings.cpus) if runtime == "container" else _NO_LIMITS
 
 
-def processors(limits: Limits = Limits(), groups: Path = _GROUPS) -> int:
+def processors(limits: Limits = _NO_LIMITS, groups: Path = _GROUPS) -> int:
     """How many processors this process may use, at least one."""
     found: list[float] = [len(os.sched_getaffinity(0))]
     quota, _, period = _said(groups / "cpu.max").partition(" ")
@@ -45,7 +47,7 @@ def processors(limits: Limits = Limits(), groups: Path = _GROUPS) -> int:
     return max(1, int(min(found)))
 
 
-def free_memory(limits: Limits = Limits(), groups: Path = _GROUPS) -> int:
+def free_memory(limits: Limits = _NO_LIMITS, groups: Path = _GROUPS) -> int:
     """Bytes that steps may take together: what is available, here and in the container that they run in."""
     import psutil  # takes its time, and only builds need it
 
@@ -64,11 +66,10 @@ def _said(path: Path) -> str:
     return ""
 
 
-@dataclass(frozen=True)
-class Jobs:
+class Jobs(NamedTuple):
     """How many builds at once, and why fewer than asked for; empty where they are not."""
 
-    count: int
+    builds: int
     why: str = ""
 
 

@@ -33,10 +33,10 @@ def plan(ws: Workspace, configs: Iterable[str], asked: int) -> Order:
         jobs = within_memory(
             asked, free_memory(limits_of(ws.ground.runtime.name, ws.settings.container)), expected.peak
         )
-        ws.gate.limit(jobs.count)
+        ws.gate.limit(jobs.builds)
     if jobs.why:
         ws.screen.line(jobs.why)
-    ws.screen.forecast(Forecast(expected, jobs.count))
+    ws.screen.forecast(Forecast(expected, jobs.builds))
     members = {segment.id: segment.config_ids for segment in ws.segments}
     return Order(expected.configs, expected.totals, members)
 

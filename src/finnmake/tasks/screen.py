@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
 import os
 import sys
 import threading
@@ -13,20 +15,26 @@ from typing import TYPE_CHECKING
 
 from finnmake.errors import FinnmakeError
 from finnmake.records import BuildConfig, BuildResult, BuildStatus
-from finnmake.runner.failures import FAILURE_PAGE, printed
 from finnmake.tasks import live, plain
-from finnmake.tasks.figures import figures, ranking_lines
-from finnmake.tasks.misled_text import misled_lines
-from finnmake.tasks.progress import Progress, View
-from finnmake.tasks.summary import Outcome, Steps, failure_lines, last_line, report_line, slowest_lines
 
 if TYPE_CHECKING:
     from finnmake.exploration.results import ExplorationResult
+    from finnmake.tasks.progress import Progress, View
     from finnmake.tasks.schedule_forecast import Forecast
+    from finnmake.tasks.summary import Outcome
 
 #: What the worker loads unless the backend brings something else, and what that takes.
 _FINN = "FINN"
 _FINN_LOADS = "2 to 8 s"
+
+#: Loaded as soon as something runs: that may take days, in which finnmake itself may change.
+_SAID_LATER = (
+    "finnmake.runner.failures",
+    "finnmake.tasks.figures",
+    "finnmake.tasks.live_text",
+    "finnmake.tasks.misled_text",
+    "finnmake.tasks.summary",
+)
 
 #: Ends every line of a run whose backend makes its results up.
 _SIMULATED = " (simulated)"
@@ -44,6 +52,8 @@ def failure_text(result: BuildResult, error: FinnmakeError, folder: str) -> str:
     Args:
         folder: the configuration's outputs, relative to the project.
     """
+    from finnmake.runner.failures import FAILURE_PAGE, printed
+
     if result.status is BuildStatus.SKIPPED:
         return result.error_message or str(error)
     said = printed(result.log_tail)
@@ -52,12 +62,15 @@ def failure_text(result: BuildResult, error: FinnmakeError, folder: str) -> str:
 
 
 class Screen:
-    """Lines on standard output, each whole, whichever thread they come from."""
+    """Lines on standard output, each whole, whichever thread they come from.
+
+    What a run needs to say that finds everything up to date is little, so the rest is loaded when it is said.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._task = threading.local()
-        self._progress = Progress()
+        self._needless: set[str] = set()
         self._plain = plain.Plain(self._view)
         self._live: live.Live | None = None
         self._wants_live = False
@@ -75,6 +88,7 @@ class Screen:
         self.quiet = _truth(os.environ.get("FINNMAKE_QUIET", ""))
         self._reports: list[str] = []
         self._expected = 0
+        self._wanted = 0
         self._ended = 0
 
     # lines
@@ -103,6 +117,18 @@ class Screen:
         with self._lock:
             self._progress.expect(forecast)
         self._start_watch()
+
+    @functools.cached_property
+    def _progress(self) -> Progress:
+        """Made once something runs, or ends."""
+        for name in _SAID_LATER:
+            importlib.import_module(name)
+        from finnmake.tasks.progress import Progress
+
+        progress = Progress(wanted=self._wanted)
+        for config_id in self._needless:
+            progress.built(config_id)
+        return progress
 
     @property
     def owner(self) -> str:
@@ -143,10 +169,14 @@ class Screen:
     def up_to_date(self, config_id: str) -> None:
         """A build needs nothing."""
         with self._lock:
-            self._progress.built(config_id)
+            self._needless.add(config_id)
+            if "_progress" in vars(self):
+                self._progress.built(config_id)
 
     def result(self, config: BuildConfig, result: BuildResult) -> None:
         """How a build ended, with the figures that matter."""
+        from finnmake.tasks.figures import figures
+
         with self._lock:
             self._progress.built(config.id)
         self.line(f"{'build:' + config.id:<24} {figures(result.metrics)}{self._count_ended()}")
@@ -178,7 +208,9 @@ class Screen:
     def following(self, builds: Sequence[str]) -> Iterator[None]:
         """A run of doit's, which builds these configurations: inside, what runs is shown."""
         with self._lock:
-            self._progress.wanted = max(len(builds), self._expected)
+            self._wanted = max(len(builds), self._expected)
+            if "_progress" in vars(self):
+                self._progress.wanted = self._wanted
         self._wants_live = live.able(sys.stdout) and not self.quiet
         self._closed = threading.Event()
         try:
@@ -205,7 +237,7 @@ class Screen:
                     display.draw()
                 return
             while not closed.wait(plain.INTERVAL):
-                for text in self._plain.announcements(self._progress.wanted):
+                for text in self._plain.announcements(self._wanted):
                     self.line(text)
 
     def _appear(self, closed: threading.Event) -> live.Live | None:
@@ -235,6 +267,9 @@ class Screen:
 
     def exploration(self, found: ExplorationResult, folder: Path, warnings: Sequence[str]) -> None:
         """What an exploration came to: the best configurations, and where the tables are."""
+        from finnmake.tasks.figures import ranking_lines
+        from finnmake.tasks.misled_text import misled_lines
+
         for line in ranking_lines(found):
             self.line(line)
         for line in misled_lines(found):
@@ -244,19 +279,23 @@ class Screen:
         estimates = ", estimates.csv" if found.misled else ""
         self.line(f"results: {folder}/ (results.csv, results.json, results.parquet{estimates})")
 
+    def nothing_done(self) -> None:
+        """The last line of a run that found everything up to date."""
+        self.close()
+        self.line("nothing to do: everything is up to date", important=True)
+
     def summary(
         self, outcome: Outcome, results: Mapping[str, BuildResult], folders: Mapping[str, str]
     ) -> None:
-        """The last lines of a run.
+        """The last lines of a run that did something.
 
         Args:
             results: configuration id -> how it ended.
             folders: configuration id -> folder of its outputs, relative to the project.
         """
+        from finnmake.tasks.summary import Steps, failure_lines, last_line, report_line, slowest_lines
+
         self.close()
-        if not outcome.tasks and not outcome.failures:
-            self.line("nothing to do: everything is up to date", important=True)
-            return
         for line in failure_lines(results, folders):
             self.line(line)
         if self._reports:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from finnmake.hashing import digest_value
 from finnmake.records import BuildConfig
@@ -13,8 +13,7 @@ from finnmake.records import BuildConfig
 _SHOWN = ("fpga_part", "board", "synth_clk_period_ns", "target_fps")
 
 
-@dataclass(frozen=True)
-class Site:
+class Site(NamedTuple):
     """The place where a configuration is built.
 
     A null build makes thousands of these: paths are text, which is quicker to join.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+import os
 from pathlib import Path
 
 from finnmake.engine.files import FileDigests
@@ -36,7 +38,8 @@ _BESIDE = {
 
 def modules_digest(package: str, digests: FileDigests) -> str:
     """Digest of the sources and tables behind what `runner` or `report` writes."""
-    files = [path for path in (_PACKAGE / package).iterdir() if path.suffix in (".py", ".json")]
-    files += [path for name in _BESIDE[package] for path in _PACKAGE.glob(name)]
-    named = ((path.relative_to(_PACKAGE).as_posix(), digests.digest(path)) for path in files)
-    return digest_value("modules", sorted(named))
+    names = [name for name in os.listdir(f"{_PACKAGE}/{package}") if name.endswith((".py", ".json"))]
+    files = [f"{package}/{name}" for name in names]
+    for name in _BESIDE[package]:
+        files += glob.glob(name, root_dir=_PACKAGE)
+    return digest_value("modules", [[name, digests.digest(f"{_PACKAGE}/{name}")] for name in sorted(files)])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +74,7 @@ def describe(space: DesignSpace, root: Path, errors: list[FinnmakeError]) -> dic
         "constraints": [each.text for each in space.constraints],
         "objectives": [{"metric": metric, "goal": goal} for metric, goal in space.objectives],
         "limits": [each.text for each in space.limits],
-        "search": asdict(space.search_config),
+        "search": space.search_config.to_dict(),
         "product": space.size,
         **_numbers(space, errors),
         "notes": list(space.notes),
@@ -105,7 +104,7 @@ def _model_info(space: DesignSpace, errors: list[FinnmakeError]) -> dict[str, An
     sys.stderr.write(f"reading {space.model_path} (--no-model leaves it)\n")
     sys.stderr.flush()
     try:
-        return asdict(space.model_info)
+        return space.model_info.to_dict()
     except ModelError as error:
         errors.append(error)
         return None

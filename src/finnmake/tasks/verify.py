@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from finnmake.engine.files import signature
-from finnmake.engine.store import Store, default_root
+from finnmake.engine.store import Store
+from finnmake.engine.temporary import default_root
 from finnmake.engine.verify import Verifier
 from finnmake.engine.verify_builds import expected_outputs
 from finnmake.tasks.amounts import Patience

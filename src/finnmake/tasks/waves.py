@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from finnmake.blueprint.open_rtl_steps import OPEN_RTL
 from finnmake.engine import parts
 from finnmake.engine.parts import Parts
-from finnmake.engine.store import default_root
+from finnmake.engine.temporary import default_root
 from finnmake.errors import Location, StepError, WorkspaceError, from_os_error
 from finnmake.tasks.amounts import counted, long, size_text
 from finnmake.tasks.command import DONE, FAILED, HELP, NamingCommand, refuse, text_option

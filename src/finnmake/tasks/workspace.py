@@ -21,7 +21,7 @@ from finnmake.engine.files import FileDigests
 from finnmake.engine.roots import note
 from finnmake.engine.runtime import Places
 from finnmake.engine.runtime.choose import Ground, choose
-from finnmake.engine.store import Store, default_root
+from finnmake.engine.temporary import Temporary, default_root
 from finnmake.engine.toolchain import Toolchain
 from finnmake.errors import FinnmakeError, Location, WorkspaceError
 from finnmake.exploration.configs import find_config, iter_configs
@@ -234,6 +234,7 @@ class Workspace:
         from finnmake.engine.processes import owner_name
         from finnmake.engine.realize import Engine
         from finnmake.engine.runtime.warm import staying
+        from finnmake.engine.store import Store
         from finnmake.engine.warm import idle_seconds
         from finnmake.report.html import Pages
         from finnmake.runner.factory import create_build_runner_factory
@@ -339,7 +340,7 @@ class Workspace:
         self._hold = Hold(self.root)
         atexit.register(self.close)
         with suppress(OSError):  # a run that finds everything up to date opens no store
-            note(Store(default_root()), self.root)
+            note(Temporary(default_root()), self.root)
 
 
 def _read_model(path: Path) -> ModelInfo:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 #: Where the store and the project lie in every container and sandbox, on every machine.
 STORE = Path("/var/cache/finnmake")
@@ -29,8 +28,7 @@ PACKAGE = Path(__file__).resolve().parents[2]
 Environment = Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class Places:
+class Places(NamedTuple):
     """The folders of a build.
 
     Attributes:
@@ -57,8 +55,7 @@ class Places:
         return [str(place) for place in (self.store, self.python, self.deps) if place is not None]
 
 
-@dataclass(frozen=True)
-class Obituary:
+class Obituary(NamedTuple):
     """Why a worker is no more, as far as is known.
 
     Attributes:

@@ -6,9 +6,8 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from finnmake.engine.files import FileDigests
 from finnmake.engine.paths import MACHINE
@@ -41,8 +40,7 @@ _IN_MEMORY = (Path("/tmp"), Path("/var/tmp"), Path("/run"))
 _DESCRIPTION = IMAGE_PYTHON / "image.json"
 
 
-@dataclass(frozen=True)
-class Ground:
+class Ground(NamedTuple):
     """What steps stand on.
 
     Attributes:
@@ -178,7 +176,7 @@ def _runtime(name: str, image: str, settings: Settings, tools: Installation | No
     if image or name == "bwrap":
         _check_mounts(limits.mounts)
     if deps is not None:
-        limits = replace(limits, mounts=(*limits.mounts, deps))
+        limits = limits._replace(mounts=(*limits.mounts, deps))
     if image:
         from finnmake.engine import vivado
         from finnmake.engine.runtime.container import ContainerRuntime

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from finnmake.engine.files import FileDigests
 from finnmake.hashing import digest_value
@@ -12,8 +12,7 @@ from finnmake.hashing import digest_value
 _PACKAGE = "finnmake.plugins.builtin"
 
 
-@dataclass(frozen=True)
-class Builtin:
+class Builtin(NamedTuple):
     """One plugin: its kind, the stage that it is for, and where the worker finds it, `module:attribute`."""
 
     kind: str
