@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import platform
 import sys
 from pathlib import Path
 
@@ -64,6 +65,31 @@ def test_another_version_counts(site, name):
     before = identity()
     (site / f"{name}.dist-info").rename(site / f"{name}.1.dist-info")
     assert identity() != before
+
+
+def test_all_folders_of_packages_count(site, tmp_path, monkeypatch):
+    """Where those for pure Python and for machine code are two, as on Fedora."""
+    other = tmp_path / "lib64"
+    folders = [str(other), str(tmp_path / "absent"), str(site)]
+    monkeypatch.setattr(toolchain, "getsitepackages", lambda: folders)
+    (other / "scipy-1.0.dist-info").mkdir(parents=True)
+    (other / "numpy-2.0.dist-info").mkdir()
+    found = toolchain.installed(FileDigests())["packages"]
+    assert (found["scipy"], found["numpy"]) == ("1.0", "2.0")  # Python takes the first on its path
+    assert "qonnx" in found
+
+
+def test_a_preview_of_python_is_another_one(monkeypatch):
+    names = {toolchain._python()}
+    for version in ("3.13.0rc1 (main) [GCC]", "3.13.0 (main) [GCC]"):
+        monkeypatch.setattr(toolchain.sys, "version", version)
+        names.add(toolchain._python())
+    assert len(names) == 3
+
+
+def test_python_is_named_as_platform_names_it():
+    implementation, version = platform.python_implementation(), platform.python_version()
+    assert toolchain._python() == f"{implementation} {version} {platform.machine()}"
 
 
 def test_record_of_finn_counts(site):

@@ -166,14 +166,14 @@ def licence_variables() -> dict[str, str]:
 
 def installed(digests: FileDigests) -> dict[str, Any]:
     """What this process's Python brings: `python`, `packages`, `contents`; imports nothing of it."""
-    place = Path(getsitepackages()[0])
-    packages = dict(_packages(place))
+    places = [place for place in getsitepackages() if os.path.isdir(place)]
+    packages = {name: found for place in reversed(places) for name, found in _packages(Path(place))}
     return {
         "python": _python(),
         "packages": {name: version for name, (version, _) in packages.items() if name not in _NO_PART},
         "contents": {
             **{name: _content(packages[name][1], digests) for name in _BY_CONTENT if name in packages},
-            **dict(_plugin_contents(dict.fromkeys([*search_path(), str(place)]), digests)),
+            **dict(_plugin_contents(dict.fromkeys([*search_path(), *places]), digests)),
         },
     }
 
@@ -181,7 +181,7 @@ def installed(digests: FileDigests) -> dict[str, Any]:
 def _python() -> str:
     """`CPython 3.11.7 x86_64`, as `platform` has it, which takes long to load."""
     name = sys.implementation.name.replace("cpython", "CPython")
-    return f"{name} {'.'.join(map(str, sys.version_info[:3]))} {os.uname().machine}"
+    return f"{name} {sys.version.split()[0]} {os.uname().machine}"
 
 
 def identify(
