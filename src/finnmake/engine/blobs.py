@@ -12,6 +12,7 @@ from itertools import groupby
 from pathlib import Path
 
 from finnmake.engine.folders import clone, keep_only, link, mode_of, open_folder, remove_tree, seal, wary
+from finnmake.engine.state import checked_tree
 from finnmake.engine.temporary import Temporary
 from finnmake.errors import Location, StoreError
 from finnmake.hashing import canonical_json, digest_bytes, digest_file
@@ -113,8 +114,6 @@ class Blobs(Temporary):
 
     def read_tree(self, ref: str) -> dict[str, str]:
         """The folder again: relative POSIX path -> entry. Raises DamagedBlob, for what is no listing too."""
-        from finnmake.engine.state import checked_tree  # a run that finds all up to date reads none
-
         data = self.read(ref)
         if digest_bytes(data) != ref[:64]:
             self.put_aside(self.blob_path(ref))

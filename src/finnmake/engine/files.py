@@ -39,7 +39,7 @@ class FileDigests:
     def __init__(self) -> None:
         self._known: dict[str, tuple[Signature, str]] = {}
         self._first: dict[str, tuple[Signature | None, str | None]] = {}
-        self._worked_out: dict[str, None] = {}
+        self._worked_out: dict[str, tuple[Signature, str]] = {}
 
     def digest(self, path: Path | str) -> str | None:
         """SHA-256 of the file's content, or None where there is no readable file."""
@@ -70,8 +70,7 @@ class FileDigests:
             return None, None
         if before != after or not settled(after, started):
             return None, digest
-        self._known[name] = (after, digest)
-        self._worked_out[name] = None
+        self._known[name] = self._worked_out[name] = (after, digest)
         return after, digest
 
     def first(self, path: Path | str) -> tuple[Signature | None, str | None]:
@@ -91,9 +90,9 @@ class FileDigests:
 
     def worked_out(self, folder: str) -> Iterator[tuple[str, Signature, str]]:
         """Path, signature and digest of the files below a folder that were read, not remembered."""
-        for name in list(self._worked_out):
+        for name, known in list(self._worked_out.items()):
             if name.startswith(f"{folder}/"):
-                yield name, *self._known[name]
+                yield name, *known
 
 
 def digest_listing(path: Path | str) -> str | None:

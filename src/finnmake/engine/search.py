@@ -14,7 +14,6 @@ _UNSEEN = {
     site.getusersitepackages(),
 }
 
-
 #: How the groups of entry points begin by which a package brings plugins or backends.
 _ENTRY_POINTS = "[finnmake."
 

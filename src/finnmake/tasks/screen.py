@@ -125,7 +125,7 @@ class Screen:
             importlib.import_module(name)
         from finnmake.tasks.progress import Progress
 
-        progress = Progress(wanted=self._wanted)
+        progress = Progress()
         for config_id in self._needless:
             progress.built(config_id)
         return progress
@@ -209,8 +209,6 @@ class Screen:
         """A run of doit's, which builds these configurations: inside, what runs is shown."""
         with self._lock:
             self._wanted = max(len(builds), self._expected)
-            if "_progress" in vars(self):
-                self._progress.wanted = self._wanted
         self._wants_live = live.able(sys.stdout) and not self.quiet
         self._closed = threading.Event()
         try:
@@ -220,6 +218,7 @@ class Screen:
 
     def _view(self) -> View:
         with self._lock:
+            self._progress.wanted = self._wanted
             return self._progress.view()
 
     def _start_watch(self) -> None:

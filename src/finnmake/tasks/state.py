@@ -204,8 +204,7 @@ class StateDB:
             if when >= before:
                 break
             del self._young[task]
-            given = values.get(_VALUES)
-            record = given.get(RECORD) if isinstance(given, dict) else None
+            record = _record(values)
             if record is None:
                 continue
             ws = workspace()
@@ -218,10 +217,15 @@ class StateDB:
                 self._connection.executemany("REPLACE INTO tasks VALUES (?, ?)", rows)
 
 
+def _record(values: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What `fresh.record` gave; None for a task without."""
+    given = values.get(_VALUES)
+    return given.get(RECORD) if isinstance(given, dict) else None
+
+
 def _depends(values: Mapping[str, Any]) -> dict[str, Any]:
     """The file dependencies in a task's record: path -> signature and digest."""
-    given = values.get(_VALUES)
-    record = given.get(RECORD) if isinstance(given, dict) else None
+    record = _record(values)
     return record["depends"] if record else {}
 
 
