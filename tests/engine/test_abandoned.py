@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,8 @@ def abandoned(bench: Any) -> Any:
     try:
         yield worker
     finally:
-        os.kill(worker, signal.SIGCONT)
+        with suppress(ProcessLookupError):  # the test continued it, and it has ended
+            os.kill(worker, signal.SIGCONT)
 
 
 def test_step_is_not_run_while_it_still_runs_for_a_run_that_was_killed(bench: Any, abandoned: int) -> None:

@@ -34,7 +34,8 @@ def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for address in warm.addresses():
         record = address.record()
         if record is not None:
-            os.kill(warm.pid_of(record), signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it goes by itself, too
+                os.kill(warm.pid_of(record), signal.SIGKILL)
     shutil.rmtree(base)
 
 
