@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -13,6 +16,19 @@ def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not come to that"
         time.sleep(0.01)
+
+
+@contextmanager
+def standing_still(processes: Sequence[int]) -> Iterator[None]:
+    """Meanwhile these processes do nothing, whatever they are told."""
+    try:
+        for pid in processes:
+            os.kill(pid, signal.SIGSTOP)
+        yield
+    finally:
+        for pid in processes:
+            with suppress(ProcessLookupError):  # one that goes on may have ended the next by now
+                os.kill(pid, signal.SIGCONT)
 
 
 def holders(store: Path) -> dict[str, int]:

@@ -10,21 +10,23 @@ import signal
 import sys
 import threading
 import tomllib
-from contextlib import suppress
 
 from finnmake.tasks import interrupts
+from finnmake.tasks.streams import Streams
 
 
 def main() -> int:
     """Run doit with the command line's arguments; gives the exit code."""
+    streams = Streams()
     interrupts.heed(signal.SIGINT)
     try:
-        return _run()
+        code = _run()
     except KeyboardInterrupt:
         sys.stderr.write("stopped; what was done is kept, and the next run goes on from there\n")
-        return interrupts.STOPPED
+        code = interrupts.STOPPED
     finally:
         interrupts.ending()
+    return streams.end(code)
 
 
 def _run() -> int:
@@ -72,11 +74,10 @@ def _leave(code: int) -> None:
     Where something else still goes on, or watches, Python ends as ever.
     """
     if threading.active_count() == 1 and sys.gettrace() is None and sys.getprofile() is None:
-        with suppress(OSError):  # a reader that went away: Python's own end says so
-            atexit._run_exitfuncs()
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
     sys.exit(code)
 
 

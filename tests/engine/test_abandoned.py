@@ -8,13 +8,12 @@ import subprocess
 import sys
 import textwrap
 import threading
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.waiting import until, waiting_for
+from tests.waiting import standing_still, until, waiting_for
 
 RUN = """
 import sys
@@ -52,13 +51,10 @@ def abandoned(bench: Any) -> Any:
         until(lambda: list(bench.store.root.glob("worker_*")))
         (seen,) = bench.store.root.glob("worker_*")
         worker = int(seen.name.partition("_")[2])
-        os.kill(worker, signal.SIGSTOP)
-        run.kill()
-    try:
-        yield worker
-    finally:
-        with suppress(ProcessLookupError):  # the test continued it, and it has ended
-            os.kill(worker, signal.SIGCONT)
+        with standing_still([worker]):
+            run.kill()
+            run.wait()
+            yield worker
 
 
 def test_step_is_not_run_while_it_still_runs_for_a_run_that_was_killed(bench: Any, abandoned: int) -> None:

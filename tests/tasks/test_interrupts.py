@@ -7,7 +7,6 @@ import os
 import random
 import signal
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from tests.explorations import fields, mock_space
 from tests.projects import Project, Run
 from tests.tasks.test_kill import gone, problems, processes_of
 from tests.tasks.test_many_workspaces import built, differing, left_over, slow_first
-from tests.waiting import holders, until
+from tests.waiting import holders, standing_still, until
 
 pytestmark = pytest.mark.slow
 
@@ -114,19 +113,12 @@ def test_twice_does_not_wait_for_what_does_not_end(empty_project: Project) -> No
         until(
             lambda: any(name.startswith("run-") for name in holders(store)) and len(processes_of(store)) == 2
         )
-        workers = processes_of(store)
-        try:
-            for pid in workers:
-                os.kill(pid, signal.SIGSTOP)
+        with standing_still(processes_of(store)):
             os.killpg(process.pid, signal.SIGINT)
             time.sleep(1)
             assert process.poll() is None
             os.killpg(process.pid, signal.SIGINT)
             output, _ = process.communicate(timeout=3)
-        finally:
-            for pid in workers:
-                with suppress(ProcessLookupError):  # the first, continued, may have ended the other by now
-                    os.kill(pid, signal.SIGCONT)
     assert process.returncode == 130
     assert AT_ONCE in output
     assert "Traceback" not in output

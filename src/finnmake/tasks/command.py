@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import getopt
-import io
-import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -48,11 +46,6 @@ DETAIL = (
 )
 
 
-def reader_left() -> None:
-    """Whoever reads standard output, as `head`, has seen enough: what is still to be written goes nowhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 class SpaceCommand(Command):  # type: ignore[misc]
     """A command that shows something of the design space."""
 
@@ -74,19 +67,12 @@ class SpaceCommand(Command):  # type: ignore[misc]
             print(self.help())
             return DONE
         check_variables(doit_cmd._CMDLINE_VARS or {})
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(errors="backslashreplace")
         try:
             if pos_args:
                 raise self._wrong(f"it takes no {pos_args[0]!r}")
-            code = self.show(opt_values)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            reader_left()
-            return DONE
+            return self.show(opt_values)
         except FinnmakeError as error:
             return refuse(error)
-        return code
 
     def show(self, options: Mapping[str, Any]) -> int:
         """Print what was asked for; gives the exit code. Raises FinnmakeError."""

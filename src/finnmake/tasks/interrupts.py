@@ -6,6 +6,7 @@ import atexit
 import os
 import signal
 import time
+from contextlib import suppress
 from types import FrameType
 
 #: The exit code of a run that was stopped.
@@ -41,5 +42,6 @@ def _stop(number: int, frame: FrameType | None) -> None:
         _first = now
         raise KeyboardInterrupt
     if now - _first >= _ONE_EVENT:
-        os.write(2, _AT_ONCE)
+        with suppress(OSError):  # a full disk, a reader that left
+            os.write(2, _AT_ONCE)
         os._exit(STOPPED)  # the worker ends what it has started when it sees that nobody is there

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getopt
-import io
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
@@ -91,8 +90,6 @@ class ScheduledRun(DoitRun):  # type: ignore[misc]
     def execute(self, params: Any, args: list[str]) -> Any:
         """Make the screen as quiet as it is to be, from the first line on; then load the tasks and run."""
         workspace().screen.quiet = params["quiet"]
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(errors="backslashreplace")
         return super().execute(params, args)
 
     def run_tasks(self, control: Control, jobs: int | None, options: Options, *, last: bool = True) -> int:

@@ -94,7 +94,7 @@ class Screen:
     # lines
 
     def line(self, text: str, *, important: bool = False) -> None:
-        """Write a line, or several; where nobody reads any more (`| head`), go on without a word.
+        """Write a line, or several; what cannot be written, as where nobody reads any more, ends no run.
 
         Args:
             important: whether it is written where only failures and the last line are wanted, too.
@@ -103,7 +103,7 @@ class Screen:
             return
         if self.simulated:
             text = "\n".join(f"{each}{_SIMULATED}" if each.strip() else each for each in text.split("\n"))
-        with self._lock, suppress(BrokenPipeError):
+        with self._lock, suppress(OSError):
             (self._live or self._plain).write(text)
 
     # what is told
