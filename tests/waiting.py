@@ -18,6 +18,14 @@ def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
         time.sleep(0.01)
 
 
+def alive(pid: int) -> bool:
+    """Whether the process has not ended; one whose parent has not yet taken note of its end has."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 @contextmanager
 def standing_still(processes: Sequence[int]) -> Iterator[None]:
     """Meanwhile these processes do nothing, whatever they are told."""

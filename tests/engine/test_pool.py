@@ -15,22 +15,7 @@ import pytest
 
 from finnmake.engine.realize import Flow
 from finnmake.errors import StepError, WorkerError
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def gone(pids: list[int], seconds: float = 10.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while any(map(alive, pids)):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
+from tests.waiting import alive, until
 
 
 @pytest.mark.parametrize(("how", "words"), [("die", "ended at once"), ("raise", "no toy today")])
@@ -158,7 +143,7 @@ def test_killed_main_process_leaves_nobody_behind(bench, tmp_path):
     left = [int(pid) for pid in pids.read_text().split()]
     assert len(left) == 3
     try:
-        assert gone(left)
+        until(lambda: not any(map(alive, left)))
     finally:
         for pid in filter(alive, left):
             os.kill(pid, signal.SIGKILL)

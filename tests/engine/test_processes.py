@@ -16,6 +16,7 @@ import pytest
 from finnmake.engine import processes
 from finnmake.engine.store import Store
 from finnmake.errors import StepError
+from tests.waiting import alive, until
 
 #: Two generations below the step, in a process group and session of its own: out of reach of killpg.
 DAEMON = """
@@ -30,26 +31,9 @@ time.sleep(0.2)
 """
 
 
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
 def daemon(pids: Path) -> int:
-    deadline = time.monotonic() + 20
-    while not (pids.exists() and pids.read_text().strip()):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(lambda: pids.exists() and pids.read_text().strip())
     return int(pids.read_text())
-
-
-def ended(pid: int, seconds: float = 10.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while alive(pid) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return not alive(pid)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +48,8 @@ def test_daemon_that_a_step_leaves_ends_with_its_job(bench, tmp_path, after, fai
             bench.run("p:f")
     else:
         bench.run("p:f")
-    assert ended(daemon(tmp_path / "pids"))
+    pid = daemon(tmp_path / "pids")
+    until(lambda: not alive(pid))
 
 
 def test_daemon_of_a_step_that_hangs_ends_at_its_deadline(bench, tmp_path):
@@ -72,7 +57,8 @@ def test_daemon_of_a_step_that_hangs_ends_at_its_deadline(bench, tmp_path):
     bench.step(DAEMON.replace("PIDS", str(tmp_path / "pids")) + "time.sleep(1000)")
     with pytest.raises(StepError, match="no result after"):
         bench.run("p:f")
-    assert ended(daemon(tmp_path / "pids"))
+    pid = daemon(tmp_path / "pids")
+    until(lambda: not alive(pid))
 
 
 def test_daemon_of_a_living_job_lives_on_while_another_job_ends(bench, tmp_path):
@@ -93,7 +79,7 @@ def test_daemon_of_a_living_job_lives_on_while_another_job_ends(bench, tmp_path)
         time.sleep(0.3)
         assert alive(pid)
     bench.pool.close()
-    assert ended(pid)
+    until(lambda: not alive(pid))
 
 
 def test_children_are_found_and_killed():

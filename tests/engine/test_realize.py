@@ -13,6 +13,7 @@ import pytest
 from finnmake.engine.realize import StepOutcome
 from finnmake.engine.store import DamagedBlob
 from finnmake.errors import StepError
+from tests.waiting import alive, until
 
 APPEND = "def {name}(model, config):\n    return [*model, {value!r}]\n"
 
@@ -246,8 +247,6 @@ def test_failure_is_not_kept_and_not_tried_twice_in_one_process(bench, tmp_path)
 
 
 def test_timeout_ends_the_step_and_what_it_started(bench, tmp_path):
-    import signal
-    import time
 
     bench.timeout = 2.0
     bench.step(
@@ -265,14 +264,7 @@ def test_timeout_ends_the_step_and_what_it_started(bench, tmp_path):
         assert error.timed_out
         assert error.category == "timeout"
         sleeper = int(shared.read_text())
-        for _ in range(200):
-            state = Path(f"/proc/{sleeper}/stat")
-            if not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z":
-                break
-            time.sleep(0.05)
-        else:
-            os.kill(sleeper, signal.SIGKILL)
-            pytest.fail("what the step started outlived it")
+        until(lambda: not alive(sleeper))
     finally:
         shared.unlink(missing_ok=True)
 

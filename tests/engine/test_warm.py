@@ -8,7 +8,6 @@ import signal
 import socket
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +22,7 @@ from finnmake.engine.runtime import Places
 from finnmake.engine.runtime.local import LocalRuntime
 from finnmake.engine.runtime.warm import WarmRuntime, staying
 from finnmake.errors import StepError, WorkerError, WorkspaceError
+from tests.waiting import alive, until
 
 
 @pytest.fixture
@@ -64,22 +64,6 @@ def pool(bench: Any, identity: str = "toy", idle: float = 60.0, **environment: s
     return WorkerPool(PoolSettings("toy_adapter", places, toy), WarmRuntime(LocalRuntime(), identity, idle))
 
 
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def until(condition: Any, seconds: float = 10.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
-
-
 def test_the_next_run_has_the_same_worker_and_the_plugin_as_it_is_now(bench: Any, run: Any) -> None:
     bench.step("return [*model, 1]")
     first, pid = run()
@@ -95,7 +79,7 @@ def test_nothing_of_a_run_is_left_for_the_next(bench: Any, run: Any) -> None:
         "subprocess.Popen(['sleep', '321'], start_new_session=True)\nreturn model"
     )
     _, pid = run()
-    assert until(lambda: "sleep" not in children_of(pid))
+    until(lambda: "sleep" not in children_of(pid))
     bench.step("return [os.environ.get('LEFT'), '/left' in sys.path]")
     result, again = run()
     assert result == [None, False] and again == pid
@@ -132,7 +116,8 @@ def test_another_toolchain_gets_another_worker_and_the_old_one_goes(
     _, pid = run()
     bench.step("return [*model, 'x']")
     _, another = run(**other)
-    assert pid != another and until(lambda: not alive(pid))
+    assert pid != another
+    until(lambda: not alive(pid), seconds=10)  # well before it goes of itself
 
 
 def test_another_umask_or_limit_gets_another_worker(bench: Any, run: Any) -> None:
@@ -177,7 +162,7 @@ def test_a_worker_that_is_killed_in_the_middle_of_a_step_is_replaced(bench: Any,
     )
 
     def kill() -> None:
-        assert until((bench.root / "started").exists)
+        until((bench.root / "started").exists)
         (record,) = [each for each in map(warm.Address.record, warm.addresses()) if each]
         os.kill(warm.pid_of(record), signal.SIGKILL)
 
@@ -203,13 +188,14 @@ def test_a_backend_that_cannot_be_loaded_is_an_error_and_leaves_no_worker(bench:
     bench.renew()
     with pytest.raises(WorkerError, match="no toy today"):
         bench.run("p:f")
-    assert until(lambda: not any(map(warm.Address.record, warm.addresses())))
+    until(lambda: not any(map(warm.Address.record, warm.addresses())), seconds=10)
 
 
 def test_without_work_it_goes_and_leaves_nothing(bench: Any, run: Any, place: Path) -> None:
     bench.step("return model")
     _, pid = run(idle=0.5)
-    assert until(lambda: not alive(pid)) and until(lambda: not list(place.iterdir()))
+    until(lambda: not alive(pid))
+    until(lambda: not list(place.iterdir()))
 
 
 def test_it_is_stopped_between_runs_alone(bench: Any, run: Any, place: Path) -> None:
