@@ -76,7 +76,7 @@ def test_ctrl_c_twice_ends_it(empty_project: Project) -> None:
         until(lambda: any(name.startswith("run-") for name in holders(empty_project.store)))
         with standing_still(processes_of(empty_project.store)):
             os.killpg(process.pid, signal.SIGINT)
-            time.sleep(0.5)
+            time.sleep(1)
             os.killpg(process.pid, signal.SIGINT)
             assert process.wait(timeout=3) == 130
 
