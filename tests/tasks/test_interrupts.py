@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from finnmake.tasks.screen import Screen
 from tests.explorations import fields, mock_space
 from tests.projects import Project, Run
 from tests.tasks.test_kill import gone, problems, processes_of
@@ -140,3 +141,15 @@ def test_signals_in_one_moment_are_one(empty_project: Project) -> None:
     assert STOPPED in output
     assert AT_ONCE not in output
     assert left_over(empty_project.store) == []
+
+
+def test_that_it_was_stopped_is_the_last_that_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """A step may end while the run does."""
+    screen = Screen()
+    with pytest.raises(KeyboardInterrupt), screen.following([]):
+        screen.line("one step")
+        raise KeyboardInterrupt
+    screen.line("another")
+    with screen.following([]):
+        screen.line("the next run")
+    assert capsys.readouterr().out == "one step\nthe next run\n"

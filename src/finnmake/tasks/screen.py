@@ -77,6 +77,7 @@ class Screen:
         self._watch: threading.Thread | None = None
         self._closed = threading.Event()
         self._loading = False
+        self._stopped = False
         self.started = time.monotonic()
         #: What the worker loads.
         self.tool = _FINN
@@ -104,7 +105,8 @@ class Screen:
         if self.simulated:
             text = "\n".join(f"{each}{_SIMULATED}" if each.strip() else each for each in text.split("\n"))
         with self._lock, suppress(OSError):
-            (self._live or self._plain).write(text)
+            if not self._stopped:
+                (self._live or self._plain).write(text)
 
     # what is told
 
@@ -206,13 +208,21 @@ class Screen:
 
     @contextmanager
     def following(self, builds: Sequence[str]) -> Iterator[None]:
-        """A run of doit's, which builds these configurations: inside, what runs is shown."""
+        """A run of doit's, which builds these configurations: inside, what runs is shown.
+
+        Where the run is stopped, a step may end meanwhile: that it was stopped is the last that is said.
+        """
         with self._lock:
+            self._stopped = False
             self._wanted = max(len(builds), self._expected)
         self._wants_live = live.able(sys.stdout) and not self.quiet
         self._closed = threading.Event()
         try:
             yield
+        except KeyboardInterrupt:
+            with self._lock:
+                self._stopped = True
+            raise
         finally:
             self.close()
 
