@@ -208,7 +208,7 @@ def contents(folder: Path, without: tuple[str, ...] = TIMED) -> dict[str, str]:
 def traces(store: Path) -> dict[str, set[str]]:
     """Action key -> names of its traces."""
     found: dict[str, set[str]] = {}
-    for path in (store / "actions").glob("*/*/*.json"):
+    for path in (store / "actions").glob("*/*/*/*.json"):
         found.setdefault(path.parent.name, set()).add(path.name)
     return found
 

@@ -106,12 +106,12 @@ def project(store: Store, path: Path) -> Path:
 
 
 def traces(store: Store) -> set[Path]:
-    return set(store.actions.glob("*/*/*.json"))
+    return set(store.actions.glob("*/*/*/*.json"))
 
 
 def whole(store: Store, path: Path) -> bool:
     """Whether a trace and all that it refers to is there and right, its log and build folders included."""
-    found = store.trace(path.parent.name, path.name)
+    found = store.trace(path.parents[1].name, f"{path.parent.name}/{path.name}")
     if found is None:
         return False
     said = found[1]

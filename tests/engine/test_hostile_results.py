@@ -114,7 +114,7 @@ def test_trace_with_a_file_elsewhere_is_put_aside_and_made_again(bench, home):
         {**made.state.to_dict(), "work": {"../x": bad}},
         {},
     ):
-        for path, trace in [bench.store.trace(made.key, name) for name in bench.store.trace_names(made.key)]:
+        for path, trace in [bench.store.trace(made.key, name) for name in bench.store.all_traces(made.key)]:
             path.unlink()
             bench.store.add_trace(made.key, {**trace, "output": output})
         outcomes = bench.run("p:f")

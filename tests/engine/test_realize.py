@@ -286,7 +286,7 @@ def test_nothing_a_step_leaves_behind_reaches_the_next(bench):
     assert bench.log(messy[1]) == "look\n"
     assert bench.files(messy) == {}
     bench.run("toy_adapter:mess_up")
-    bench.store.drop_trace(next((bench.store.actions).glob(f"*/{messy[1].key}/*.json")))
+    bench.store.drop_trace(next((bench.store.actions).glob(f"*/{messy[1].key}/*/*.json")))
     alone = bench.run("toy_adapter:mess_up", "toy_adapter:look_around")
     assert [outcome.hit for outcome in alone] == [True, False]
     assert alone[1].state == messy[1].state

@@ -346,4 +346,4 @@ def test_a_read_that_could_not_be_recorded_fails_the_step(bench, where):
     )
     with pytest.raises(StepError, match=r"No space left|File too large"):
         bench.run("p:f")
-    assert list(bench.store.actions.glob("*/*/*.json")) == []
+    assert list(bench.store.actions.glob("*/*/*/*.json")) == []

@@ -39,12 +39,12 @@ def test_full_at_any_write(tmp_path: Path, make_bench: Callable[..., Bench]) -> 
             except (FinnmakeError, OSError) as error:
                 failed += 1
                 assert "space" in str(error) or "not whole" in str(error), str(error)
-            held = set(root.glob("actions/*/*/*.json"))
+            held = set(root.glob("actions/*/*/*/*.json"))
             small.resize(1 << 24)
             bench = make_bench(tmp_path / "project", root)
             outcomes = bench.run(*steps)
             assert [outcome.state.model for outcome in outcomes] == wanted
-            assert held <= set(root.glob("actions/*/*/*.json")), "a result was lost"
+            assert held <= set(root.glob("actions/*/*/*/*.json")), "a result was lost"
             assert sum(outcome.hit for outcome in outcomes) == len(held)
             assert all(bench.store.has(state.state.model) for state in outcomes)
             bench.pool.close()
@@ -82,7 +82,7 @@ def test_clean_up_works_where_the_disk_is_full(tmp_path: Path) -> None:
 def test_store_that_can_only_be_read_is_told(tmp_path: Path) -> None:
     with disk(tmp_path / "disk", 1 << 20) as medium:
         store = Store(medium.path / "store").open()
-        path = store.add_trace("ab" * 32, {"reads": {}, "output": {}, "info": {}, "step": {}})
+        path = store.add_trace("ab" * 32, {"reads": {"fields": {}}, "output": {}, "info": {}, "step": {}})
         path.write_bytes(b"garbage")
         store.close()
         medium.read_only()

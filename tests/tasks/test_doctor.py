@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from finnmake.engine import locked
+from finnmake.engine.store import STORE_VERSION
 from finnmake.tasks import doctor_machine, doctor_project, doctor_python, doctor_tools
 from finnmake.tasks.doctor_check import OK, PROBLEM, WARNING, Check, Finding, examine
 from finnmake.tasks.doctor_text import finding_text, summary_text
@@ -278,7 +279,7 @@ def test_a_store_of_another_layout_is_a_problem(project: Project) -> None:
 
 def test_what_the_store_takes_and_how_outputs_are_placed_is_told(project: Project) -> None:
     project.store.mkdir()
-    (project.store / "VERSION").write_text("1")
+    (project.store / "VERSION").write_text(STORE_VERSION)
     (project.store / "blob").write_bytes(b"x" * 100_000)
     store, system = doctor_machine.check_store(project.root)
     assert "in 2 files" in store.found and "kB" in store.found

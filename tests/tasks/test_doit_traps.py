@@ -63,7 +63,7 @@ def sleeping(index: int, seconds: float) -> list[Any]:
 
 
 def steps_done(project: Project) -> int:
-    return len(list((project.store / "actions").glob("*/*/*.json")))
+    return len(list((project.store / "actions").glob("*/*/*/*.json")))
 
 
 def model_with(project: Project, text: str) -> bytes:

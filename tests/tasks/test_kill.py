@@ -64,7 +64,7 @@ def gone(store: Path, seconds: float) -> bool:
 
 def trace_files(store: Path) -> dict[str, int]:
     """Every trace with the number of its file; a step that runs again would leave a new file."""
-    return {str(path): path.stat().st_ino for path in (store / "actions").glob("*/*/*.json")}
+    return {str(path): path.stat().st_ino for path in (store / "actions").glob("*/*/*/*.json")}
 
 
 def problems(project: Project) -> Iterator[str]:
@@ -74,7 +74,7 @@ def problems(project: Project) -> Iterator[str]:
             json.loads(path.read_text())
         except ValueError:
             yield f"{path} is partial"
-    for path in (project.store / "actions").glob("*/*/*.json"):
+    for path in (project.store / "actions").glob("*/*/*/*.json"):
         if trace_digest(json.loads(path.read_text())) != path.stem:
             yield f"{path} is partial"
     for path in damaged_blobs(project.store):

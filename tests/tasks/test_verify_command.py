@@ -64,7 +64,7 @@ def flip(path: Path, draw: random.Random, quietly: bool) -> None:
 
 def stored(project: Project) -> list[Path]:
     """The blobs, listings among them, and traces of a store."""
-    found = [*project.store.glob("blobs/*/*"), *project.store.glob("actions/*/*/*.json")]
+    found = [*project.store.glob("blobs/*/*"), *project.store.glob("actions/*/*/*/*.json")]
     return sorted(path for path in found if path.stat().st_size)
 
 

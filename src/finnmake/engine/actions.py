@@ -1,10 +1,15 @@
-"""The action cache of a store: under the key of an action one or more traces, a file each, never changed."""
+"""The action cache of a store: under the key of an action one or more traces, a file each, never changed.
+
+Configurations that differ in fields alone share the keys of the steps before any of these fields is read:
+ten thousand of them leave ten thousand traces under one key. So traces lie in groups, whose names tell, by
+digests, which fields they read, and in part with which values: who looks one up lists few of them.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,19 +25,26 @@ _CHECK = "check"
 class Actions(Temporary):
     """Traces by action key."""
 
-    def trace_names(self, key: str) -> list[str]:
-        """The names of the traces under a key, in a stable order."""
-        try:
-            return sorted(name for name in os.listdir(self._trace_folder(key)) if name.endswith(".json"))
-        except FileNotFoundError:
-            return []
+    def trace_groups(self, key: str) -> list[str]:
+        """The groups of traces under a key, in a stable order; see `trace_group`."""
+        return _listed(self._trace_folder(key))
+
+    def trace_names(self, key: str, group: str) -> list[str]:
+        """The names of the traces in a group, in a stable order."""
+        found = _listed(self._trace_folder(key) / group)
+        return [f"{group}/{name}" for name in found if name.endswith(".json")]
+
+    def all_traces(self, key: str) -> Iterator[str]:
+        """The names of all traces under a key, in a stable order."""
+        for group in self.trace_groups(key):
+            yield from self.trace_names(key, group)
 
     def trace(self, key: str, name: str) -> tuple[Path, dict[str, Any]] | None:
         """A trace and its file; None where it is gone. A file that is no trace is put aside."""
         path = self._trace_folder(key) / name
         try:
-            trace = checked_trace(path.read_bytes(), name)
-        except FileNotFoundError:
+            trace = checked_trace(path.read_bytes(), path)
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except (ValueError, KeyError, TypeError, RecursionError, IsADirectoryError):
             with suppress(OSError):  # a store that can only be read
@@ -45,7 +57,7 @@ class Actions(Temporary):
 
     def add_trace(self, key: str, trace: Mapping[str, Any]) -> Path:
         """Keep a trace under `key`: a new file, visible only when whole."""
-        folder = self._trace_folder(key)
+        folder = self._trace_folder(key) / trace_group(trace["reads"]["fields"])
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{trace_digest(trace)}.json"
         self.write(path, canonical_json({**trace, _CHECK: _check(trace)}))
@@ -56,11 +68,29 @@ class Actions(Temporary):
         self.put_aside(path)
 
 
-def checked_trace(data: bytes, name: str) -> dict[str, Any]:
-    """What a trace's file of this name holds. Raises ValueError, KeyError, TypeError, RecursionError."""
+def _listed(folder: Path) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def fields_digest(names: Iterable[str]) -> str:
+    """What the name of a group begins with: stands for the names of fields."""
+    return digest_value("fields", sorted(names))[:16]
+
+
+def trace_group(fields: Mapping[str, Any]) -> str:
+    """The group of the traces that read these fields with these values, and of some with others."""
+    return f"{fields_digest(fields)}-{digest_value('values', fields)[:2]}"
+
+
+def checked_trace(data: bytes, path: Path) -> dict[str, Any]:
+    """What the file of a trace holds. Raises ValueError, KeyError, TypeError, RecursionError."""
     trace = json.loads(data)
-    if trace_digest(trace) != name.removesuffix(".json") or trace.pop(_CHECK) != _check(trace):
-        raise ValueError(name)
+    digest, group = trace_digest(trace), trace_group(trace["reads"]["fields"])
+    if (digest, group) != (path.stem, path.parent.name) or trace.pop(_CHECK) != _check(trace):
+        raise ValueError(path.name)
     return dict(trace)
 
 

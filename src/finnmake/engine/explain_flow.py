@@ -118,9 +118,8 @@ class Foresight:
     def _known_fields(self, call: StepCall, key: str) -> set[str] | None:
         """The fields that the step has been seen to read; None where it was never seen."""
         seen = self._fields.get(call.target)
-        if self.store.trace_names(key):
-            return self.lookup.fields(key) | (seen or set())
-        return seen
+        found = self.lookup.fields(key)
+        return seen if found is None else found | (seen or set())
 
     def _group(
         self, before: str, call: StepCall, flags: Mapping[str, Any], fields: Iterable[str] | None

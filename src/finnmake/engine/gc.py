@@ -269,7 +269,8 @@ def _acts(store: Store, found: Plan) -> Iterator[tuple[Callable[[Path], None], P
         yield store.put_aside, path
     for kept in found.traces:
         yield os.unlink, Path(kept.path)
-    for folder in {Path(kept.path).parent for kept in found.traces} | {path.parent for path in found.broken}:
+    groups = {Path(kept.path).parent for kept in found.traces} | {path.parent for path in found.broken}
+    for folder in (*groups, *{group.parent for group in groups}):
         yield _remove_if_empty, folder
     for path in found.work:
         yield _remove_folder, path

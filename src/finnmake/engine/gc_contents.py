@@ -64,11 +64,11 @@ class Blob:
 def read_traces(store: Store, told: Told) -> Iterator[Trace | Path]:
     """Every trace, or the path of what is none."""
     number = 0
-    for key in _folders(store.actions, levels=2):
-        for entry in _files(key):
+    for group in _folders(store.actions, levels=3):
+        for entry in _files(group):
             number += 1
             told("reading the results of steps", number)
-            yield _trace(entry, os.path.basename(key)) or Path(entry.path)
+            yield _trace(entry, os.path.basename(os.path.dirname(group))) or Path(entry.path)
 
 
 def _trace(entry: os.DirEntry[str], key: str) -> Trace | None:

@@ -48,7 +48,7 @@ class Lookup:
 
     def all(self, key: str) -> Iterator[Found]:
         """Every trace under a key."""
-        each = (self._store.trace(key, name) for name in self._store.trace_names(key))
+        each = (self._store.trace(key, name) for name in self._store.all_traces(key))
         return self._sound(found for found in each if found is not None)
 
     def _sound(self, found: Iterator[tuple[Path, dict[str, Any]]]) -> Iterator[Found]:
@@ -65,8 +65,8 @@ class Lookup:
         """The first thing read that is not the same now."""
         return first_difference(reads, flags, self._project, self._digests, self._fixed)
 
-    def fields(self, key: str) -> set[str]:
-        """The names of all fields that any trace under a key read."""
+    def fields(self, key: str) -> set[str] | None:
+        """The names of all fields that any trace under a key read; None where there is no trace."""
         return self._index.fields(key)
 
 

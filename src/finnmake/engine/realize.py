@@ -224,7 +224,7 @@ class Engine:
             yield [stack.enter_context(self.store.lock(f"work-{name}")) for name in names]
 
     def _lock_name(self, key: str, flags: Mapping[str, Any]) -> str:
-        return digest_value("lock", [key, fields_of(flags, dict.fromkeys(self._lookup.fields(key)))])
+        return digest_value("lock", [key, fields_of(flags, dict.fromkeys(self._lookup.fields(key) or ()))])
 
     def _run(
         self,

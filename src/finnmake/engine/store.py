@@ -1,6 +1,6 @@
 """The store: blobs by content, an action cache of traces, and locks. Plain files and atomic renames.
 
-Layout (see docs/engine.md): `VERSION`, `blobs/ab/cdef…`, `actions/ab/<key>/<trace digest>.json`,
+Layout (see docs/engine.md): `VERSION`, `blobs/ab/cdef…`, `actions/ab/<key>/<group>/<trace digest>.json`,
 `work/<action>/`, `tmp/`, `locks/`, `roots/`, `history/`, `quarantine/`.
 """
 
@@ -23,7 +23,7 @@ from finnmake.errors import Location, StoreError
 __all__ = ["DamagedBlob", "Store", "trace_digest"]
 
 #: Layout of the folder. A store of another version is refused, never misread.
-STORE_VERSION = "1"
+STORE_VERSION = "2"
 
 #: The lock that runs share, among the locks.
 SHARED = "store"

@@ -75,7 +75,7 @@ class Verifier:
         with ThreadPoolExecutor(self._threads) as pool:
             for _ in pool.map(self._blobs, _folders(self.store.blobs)):
                 pass
-            for _ in pool.map(self._traces, _folders(self.store.actions, levels=2)):
+            for _ in pool.map(self._traces, _folders(self.store.actions, levels=3)):
                 pass
         for name in sorted(self._work):
             self._folder(name)
@@ -109,7 +109,7 @@ class Verifier:
             try:
                 if canonical_json(json.loads(data)) != data:
                     raise ValueError(path.name)
-                trace = checked_trace(data, path.name)
+                trace = checked_trace(data, path)
                 checked_reads(trace["reads"])
                 checked_info(trace["info"])
                 after = State.from_dict(trace["output"])
