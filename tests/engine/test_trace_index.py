@@ -102,8 +102,9 @@ def test_damaged_traces_are_no_match_and_harm_no_other(store: Store) -> None:
     (folder / wanted[0]).write_text("{")
     (folder / wanted[1]).write_text("[]")
     (folder / ("0" * 64 + ".json")).write_text('{"reads": 3}')
+    values = wanted[0].partition("-")[0]
     for number, reads in enumerate(("nothing", {"fields": ["fps"]}, {"fields": 3}, {"fields": None}, {})):
-        (folder / f"{number:064}.json").write_text(json.dumps({"reads": reads, "output": 0}))
+        (folder / f"{values}-{number:064}.json").write_text(json.dumps({"reads": reads, "output": 0}))
     store.add_trace(KEY, {"reads": {"fields": ["fps"]}, "output": 0})
     (folder.parent / "file").write_text("")
     (folder.parent / "nothing-00").mkdir()

@@ -75,7 +75,7 @@ def problems(project: Project) -> Iterator[str]:
         except ValueError:
             yield f"{path} is partial"
     for path in (project.store / "actions").glob("*/*/*/*.json"):
-        if trace_digest(json.loads(path.read_text())) != path.stem:
+        if trace_digest(json.loads(path.read_text())) != path.stem.rpartition("-")[2]:
             yield f"{path} is partial"
     for path in damaged_blobs(project.store):
         yield f"{path} is partial"

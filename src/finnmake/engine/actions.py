@@ -1,8 +1,9 @@
 """The action cache of a store: under the key of an action one or more traces, a file each, never changed.
 
 Configurations that differ in fields alone share the keys of the steps before any of these fields is read:
-ten thousand of them leave ten thousand traces under one key. So traces lie in groups, whose names tell, by
-digests, which fields they read, and in part with which values: who looks one up lists few of them.
+ten thousand of them leave ten thousand traces under one key. So traces lie in groups, and the names of groups
+and traces tell, by digests, which fields were read with which values: who looks one up lists few, and reads
+those that can hit.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ class Actions(Temporary):
     """Traces by action key."""
 
     def trace_groups(self, key: str) -> list[str]:
-        """The groups of traces under a key, in a stable order; see `trace_group`."""
+        """The groups of traces under a key, in a stable order; see `place_of`."""
         return _listed(self._trace_folder(key))
 
-    def trace_names(self, key: str, group: str) -> list[str]:
-        """The names of the traces in a group, in a stable order."""
+    def trace_names(self, key: str, group: str, values: str = "") -> list[str]:
+        """The names of the traces in a group that begin with `values`, in a stable order."""
         found = _listed(self._trace_folder(key) / group)
-        return [f"{group}/{name}" for name in found if name.endswith(".json")]
+        return [f"{group}/{name}" for name in found if name.startswith(values) and name.endswith(".json")]
 
     def all_traces(self, key: str) -> Iterator[str]:
         """The names of all traces under a key, in a stable order."""
@@ -57,9 +58,8 @@ class Actions(Temporary):
 
     def add_trace(self, key: str, trace: Mapping[str, Any]) -> Path:
         """Keep a trace under `key`: a new file, visible only when whole."""
-        folder = self._trace_folder(key) / trace_group(trace["reads"]["fields"])
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{trace_digest(trace)}.json"
+        path = self._trace_folder(key) / _name(trace)
+        path.parent.mkdir(parents=True, exist_ok=True)
         self.write(path, canonical_json({**trace, _CHECK: _check(trace)}))
         return path
 
@@ -80,16 +80,25 @@ def fields_digest(names: Iterable[str]) -> str:
     return digest_value("fields", sorted(names))[:16]
 
 
-def trace_group(fields: Mapping[str, Any]) -> str:
-    """The group of the traces that read these fields with these values, and of some with others."""
-    return f"{fields_digest(fields)}-{digest_value('values', fields)[:2]}"
+def place_of(fields: Mapping[str, Any]) -> tuple[str, str]:
+    """The group of the traces that read these fields with these values, and what their names begin with.
+
+    A group has others, too, which read the same fields; there are at most 256 groups of these.
+    """
+    values = digest_value("values", fields)
+    return f"{fields_digest(fields)}-{values[:2]}", values[:16]
+
+
+def _name(trace: Mapping[str, Any]) -> str:
+    """The name of a trace under its key: what was read and what came of it, not times and logs."""
+    group, values = place_of(trace["reads"]["fields"])
+    return f"{group}/{values}-{trace_digest(trace)}.json"
 
 
 def checked_trace(data: bytes, path: Path) -> dict[str, Any]:
     """What the file of a trace holds. Raises ValueError, KeyError, TypeError, RecursionError."""
     trace = json.loads(data)
-    digest, group = trace_digest(trace), trace_group(trace["reads"]["fields"])
-    if (digest, group) != (path.stem, path.parent.name) or trace.pop(_CHECK) != _check(trace):
+    if f"{path.parent.name}/{path.name}" != _name(trace) or trace.pop(_CHECK) != _check(trace):
         raise ValueError(path.name)
     return dict(trace)
 

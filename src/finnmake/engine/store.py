@@ -1,6 +1,6 @@
 """The store: blobs by content, an action cache of traces, and locks. Plain files and atomic renames.
 
-Layout (see docs/engine.md): `VERSION`, `blobs/ab/cdef…`, `actions/ab/<key>/<group>/<trace digest>.json`,
+Layout (see docs/engine.md): `VERSION`, `blobs/ab/cdef…`, `actions/ab/<key>/<group>/<values>-<digest>.json`,
 `work/<action>/`, `tmp/`, `locks/`, `roots/`, `history/`, `quarantine/`.
 """
 

@@ -8,10 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from finnmake.engine.actions import fields_digest, trace_group
+from finnmake.engine.actions import fields_digest, place_of
 from finnmake.engine.store import Store
 from finnmake.engine.trace import fields_of
-from finnmake.hashing import canonical_json
 
 #: So many traces are kept in memory once they were read: those that thousands of configurations share.
 _KEPT = 512
@@ -20,16 +19,14 @@ _KEPT = 512
 class TraceIndex:
     """The traces of a store by the fields that they read. Thread-safe.
 
-    What traces read is kept, and those used last, which never change. Folders are listed anew at each
-    question, so that what other processes add or remove is seen: the key's, and a group per set of fields.
+    The traces used last are kept: they never change. Folders are listed anew at each question, so that what
+    other processes add or remove is seen: that of the key, and of each set of fields one group.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         #: What the name of a group begins with -> the names of the fields.
         self._fields: dict[str, tuple[str, ...]] = {}
-        #: Key and name of a trace -> the fields that it read with their values, as JSON.
-        self._values: dict[tuple[str, str], bytes] = {}
         self._read: OrderedDict[tuple[str, str], tuple[Path, dict[str, Any]]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -37,15 +34,12 @@ class TraceIndex:
         """The traces under a key whose fields have the values of `flags`."""
         groups = self._store.trace_groups(key)
         for fields in self._sets(key, groups):
-            read = fields_of(flags, dict.fromkeys(fields))
-            group = trace_group(read)
+            group, values = place_of(fields_of(flags, dict.fromkeys(fields)))
             if group in groups:
-                wanted = canonical_json(read)
-                for name in self._store.trace_names(key, group):
-                    if self._values_of(key, name) == wanted:
-                        found = self._trace(key, name)
-                        if found is not None:
-                            yield found
+                for name in self._store.trace_names(key, group, values):
+                    found = self._trace(key, name)
+                    if found is not None:
+                        yield found
 
     def fields(self, key: str) -> set[str] | None:
         """The names of all fields that any trace under a key read; None where there is no trace."""
@@ -73,15 +67,6 @@ class TraceIndex:
                 fields = tuple(sorted(found[1]["reads"]["fields"]))
                 self._fields[fields_digest(fields)] = fields
                 return
-
-    def _values_of(self, key: str, name: str) -> bytes | None:
-        """The fields that a trace read, with their values; None where it is gone or none."""
-        known = self._values.get((key, name))
-        if known is None:
-            found = self._trace(key, name)
-            if found is not None:
-                known = self._values[key, name] = canonical_json(found[1]["reads"]["fields"])
-        return known
 
     def _trace(self, key: str, name: str) -> tuple[Path, dict[str, Any]] | None:
         """A trace and its file; None where it is gone or none."""
