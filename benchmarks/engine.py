@@ -28,7 +28,8 @@ WORDS = """
 
 SCALE_WORDS = """
 - Throughput is of the mock backend, whose steps do next to nothing: what is measured is finnmake. An action
-  is a step of one configuration."""
+  is a step of one configuration.
+- Look-ups are of a fresh process each time, in its own store, with a warm page cache; medians of five."""
 
 #: 1,000 configurations.
 _THOUSAND: Mapping[str, Any] = {
@@ -206,10 +207,36 @@ def _memory(folder: Path, count: int) -> Row:
     )
 
 
+def look_up(runs: int) -> list[Row]:
+    """A large store beside a small one."""
+    with scratch() as folder:
+        large, small = ((folder / f"{count}", count) for count in (200_000, 2_000))
+        _looked_up("fill", *large)
+        _looked_up("fill", *small)
+        pairs = [(_looked_up("ask", *large), _looked_up("ask", *small)) for _ in range(max(runs, 5))]
+    mine, other = (statistics.median(float(pair[which]) for pair in pairs) for which in (0, 1))
+    return [
+        Row(
+            "opening a store of 200,000 actions, 10,000 of a step, and 200 look-ups; peer: 2,000, 100 of a step",
+            f"{1000 * mine:.0f} ms",
+            f"{1000 * other:.0f} ms",
+            f"{mine / other:.2f} ×",
+            "at most 2 ×",
+            mine <= 2 * other,
+        )
+    ]
+
+
+def _looked_up(what: str, store: Path, count: int) -> str:
+    """What look_up.py prints."""
+    command = [sys.executable, str(Path(__file__).parent / "look_up.py"), what, str(store), str(count)]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
 BENCHMARKS: dict[str, Callable[[int], list[Row]]] = {
     "null_builds": null_builds,
     "sweep": sweep,
     "edits": edits,
 }
 
-SCALE: dict[str, Callable[[int], list[Row]]] = {"throughput": throughput}
+SCALE: dict[str, Callable[[int], list[Row]]] = {"throughput": throughput, "look_up": look_up}

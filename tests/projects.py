@@ -209,7 +209,7 @@ def traces(store: Path) -> dict[str, set[str]]:
     """Action key -> names of its traces."""
     found: dict[str, set[str]] = {}
     for path in (store / "actions").glob("*/*/*/*.json"):
-        found.setdefault(path.parent.name, set()).add(path.name)
+        found.setdefault(path.parents[1].name, set()).add(path.name)
     return found
 
 

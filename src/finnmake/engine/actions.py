@@ -26,18 +26,19 @@ _CHECK = "check"
 class Actions(Temporary):
     """Traces by action key."""
 
-    def trace_groups(self, key: str) -> list[str]:
-        """The groups of traces under a key, in a stable order; see `place_of`."""
-        return _listed(self._trace_folder(key))
+    def trace_groups(self, key: str) -> set[str]:
+        """The groups of traces under a key; see `place_of`."""
+        return set(_listed(self._trace_folder(key)))
 
     def trace_names(self, key: str, group: str, values: str = "") -> list[str]:
         """The names of the traces in a group that begin with `values`, in a stable order."""
         found = _listed(self._trace_folder(key) / group)
-        return [f"{group}/{name}" for name in found if name.startswith(values) and name.endswith(".json")]
+        names = sorted(name for name in found if name.startswith(values) and name.endswith(".json"))
+        return [f"{group}/{name}" for name in names]
 
     def all_traces(self, key: str) -> Iterator[str]:
         """The names of all traces under a key, in a stable order."""
-        for group in self.trace_groups(key):
+        for group in sorted(self.trace_groups(key)):
             yield from self.trace_names(key, group)
 
     def trace(self, key: str, name: str) -> tuple[Path, dict[str, Any]] | None:
@@ -70,7 +71,7 @@ class Actions(Temporary):
 
 def _listed(folder: Path) -> list[str]:
     try:
-        return sorted(os.listdir(folder))
+        return os.listdir(folder)
     except (FileNotFoundError, NotADirectoryError):
         return []
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any
 
-from finnmake.engine.actions import fields_digest, place_of
+from finnmake.engine.actions import place_of
 from finnmake.engine.store import Store
 from finnmake.engine.trace import fields_of
 
@@ -46,27 +46,23 @@ class TraceIndex:
         sets = list(self._sets(key, self._store.trace_groups(key)))
         return set().union(*sets) if sets else None
 
-    def _sets(self, key: str, groups: Sequence[str]) -> Iterator[tuple[str, ...]]:
-        """The sets of fields that the traces in these groups read."""
-        met = set()
-        for group in groups:
-            digest = group.partition("-")[0]
-            if digest in met:
-                continue
+    def _sets(self, key: str, groups: Set[str]) -> Iterator[tuple[str, ...]]:
+        """The sets of fields that the traces in these groups read, in a stable order."""
+        for digest in sorted({group.partition("-")[0] for group in groups}):
             if digest not in self._fields:
-                self._learn(key, group)
+                self._learn(key, digest, groups)
             if digest in self._fields:
-                met.add(digest)
                 yield self._fields[digest]
 
-    def _learn(self, key: str, group: str) -> None:
-        """Find out from one of its traces which fields those of a group read."""
-        for name in self._store.trace_names(key, group):
-            found = self._trace(key, name)
-            if found is not None:
-                fields = tuple(sorted(found[1]["reads"]["fields"]))
-                self._fields[fields_digest(fields)] = fields
-                return
+    def _learn(self, key: str, digest: str, groups: Set[str]) -> None:
+        """Find out from a trace which fields those of some groups read; their names begin with a digest."""
+        for group in groups:
+            if group.startswith(digest):
+                for name in self._store.trace_names(key, group):
+                    found = self._trace(key, name)
+                    if found is not None:
+                        self._fields[digest] = tuple(sorted(found[1]["reads"]["fields"]))
+                        return
 
     def _trace(self, key: str, name: str) -> tuple[Path, dict[str, Any]] | None:
         """A trace and its file; None where it is gone or none."""
