@@ -25,6 +25,12 @@ __all__ = ["DamagedBlob", "Store", "trace_digest"]
 #: Layout of the folder. A store of another version is refused, never misread.
 STORE_VERSION = "2"
 
+#: What to do about that.
+OTHER_LAYOUT = (
+    "Remove the folder (its results are built again), set FINNMAKE_STORE to another one, "
+    "or use the finnmake that made it."
+)
+
 #: The lock that runs share, among the locks.
 SHARED = "store"
 
@@ -117,7 +123,7 @@ class Store(Blobs, Actions):
             raise StoreError(
                 f"the store has layout {found!r}, this finnmake writes layout {STORE_VERSION!r}",
                 where=Location(path=self.root),
-                cure="Set FINNMAKE_STORE to another folder, or use the finnmake that made this one.",
+                cure=OTHER_LAYOUT,
             )
 
     @contextmanager

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from finnmake.engine.folders import clone, link, remove_tree
-from finnmake.engine.store import STORE_VERSION
+from finnmake.engine.store import OTHER_LAYOUT, STORE_VERSION
 from finnmake.engine.temporary import default_root
 from finnmake.engine.toolchain import SWITCHES
 from finnmake.tasks.doctor_check import OK, PROBLEM, WARNING, Finding
@@ -49,7 +49,7 @@ def check_store(root: Path) -> Iterator[Finding]:
                 "store",
                 PROBLEM,
                 f"{store} has layout {layout!r}, this finnmake writes layout {STORE_VERSION!r}",
-                "Set FINNMAKE_STORE to another folder, or use the finnmake that made this one.",
+                OTHER_LAYOUT,
             )
             return
         yield Finding("store", OK, f"{store}: {_taken(store)}")
