@@ -85,14 +85,14 @@ def main() -> int:
     if asked.write and any(len(wanted) < len(section.benchmarks) for section, wanted in measured):
         parser.error("--write takes a whole section")
     for section, wanted in measured:
-        text = f"## {section.title}\n\n{_told(section, wanted, asked.runs)}\n"
+        text = f"## {section.title}\n\n{_told(section, wanted, asked.runs, asked.base)}\n"
         print(text)
         if asked.write:
             _keep(RESULTS, text)
     return 0
 
 
-def _told(section: Section, wanted: Iterable[str], runs: int) -> str:
+def _told(section: Section, wanted: Iterable[str], runs: int, base: str | None) -> str:
     """What was measured with, words, and the table."""
     words, rows = [section.words], []
     for name in wanted:
@@ -100,11 +100,12 @@ def _told(section: Section, wanted: Iterable[str], runs: int) -> str:
         said, found = section.benchmarks[name](runs)
         words.append(said)
         rows += found
-    command = f"Command: `./doitw bench --only {section.name} --runs {runs} --write`. Machine: {machine()}."
+    given = f" --base {base}" if base and section.name == CONTAINER else ""
+    command = f"`./doitw bench --only {section.name} --runs {runs}{given} --write`"
     how = f"Medians of {runs} runs" if runs > 1 else "One run of each"
     how += "; finnmake and its peer are measured in turn, in the same run of the script."
     table = "\n".join(_lines(rows)) if rows else ""
-    return "\n\n".join(filter(None, [command, how, *words, table]))
+    return "\n\n".join(filter(None, [f"Command: {command}. Machine: {machine()}.", how, *words, table]))
 
 
 def _lines(rows: list[Row]) -> Iterator[str]:
