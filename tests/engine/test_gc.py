@@ -183,6 +183,7 @@ def test_what_builds_need_goes_only_when_everything_may(store, own):
     clean(store, own, size=0, everything=True)
     assert traces(store) == set()
     assert blobs(store) == 0
+    assert all(folder.parent == store.actions for folder in store.actions.rglob("*"))
 
 
 def test_a_limit_is_met_where_it_can_be(store, own):
