@@ -28,7 +28,7 @@ WORDS = """
 
 SCALE_WORDS = """
 - Throughput is of the mock backend, whose steps do next to nothing: what is measured is finnmake. An action
-  is a step of one configuration.
+  is a step of one configuration. Each of these builds is made once, whatever `--runs` says.
 - Look-ups are of a fresh process each time, in its own store, with a warm page cache; medians of five."""
 
 #: 1,000 configurations.
