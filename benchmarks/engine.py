@@ -29,7 +29,8 @@ WORDS = """
 SCALE_WORDS = """
 - Throughput is of the mock backend, whose steps do next to nothing: what is measured is finnmake. An action
   is a step of one configuration. Each of these builds is made once, whatever `--runs` says.
-- Look-ups are of a fresh process each time, in its own store, with a warm page cache; medians of five."""
+- Look-ups are of a fresh process each time, in its own store, with a warm page cache; medians of five,
+  whatever `--runs` says."""
 
 #: 1,000 configurations.
 _THOUSAND: Mapping[str, Any] = {
@@ -207,13 +208,17 @@ def _memory(folder: Path, count: int) -> Row:
     )
 
 
+#: So often either store is asked, whatever `--runs` says.
+_LOOKED = 5
+
+
 def look_up(runs: int) -> list[Row]:
     """A large store beside a small one."""
     with scratch() as folder:
         large, small = ((folder / f"{count}", count) for count in (200_000, 2_000))
         _looked_up("fill", *large)
         _looked_up("fill", *small)
-        pairs = [(_looked_up("ask", *large), _looked_up("ask", *small)) for _ in range(max(runs, 5))]
+        pairs = [(_looked_up("ask", *large), _looked_up("ask", *small)) for _ in range(_LOOKED)]
     mine, other = (statistics.median(float(pair[which]) for pair in pairs) for which in (0, 1))
     return [
         Row(

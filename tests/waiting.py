@@ -26,6 +26,15 @@ def alive(pid: int) -> bool:
         return False
 
 
+def ends(*processes: int, seconds: float = 10.0) -> None:
+    """Wait until the processes have ended; one that has not by then is killed."""
+    try:
+        until(lambda: not any(map(alive, processes)), seconds)
+    finally:
+        for pid in filter(alive, processes):
+            os.kill(pid, signal.SIGKILL)
+
+
 @contextmanager
 def standing_still(processes: Sequence[int]) -> Iterator[None]:
     """Meanwhile these processes do nothing, whatever they are told."""

@@ -15,7 +15,7 @@ import pytest
 
 from finnmake.engine.realize import Flow
 from finnmake.errors import StepError, WorkerError
-from tests.waiting import alive, until
+from tests.waiting import alive, ends
 
 
 @pytest.mark.parametrize(("how", "words"), [("die", "ended at once"), ("raise", "no toy today")])
@@ -142,11 +142,7 @@ def test_killed_main_process_leaves_nobody_behind(bench, tmp_path):
         main.wait()
     left = [int(pid) for pid in pids.read_text().split()]
     assert len(left) == 3
-    try:
-        until(lambda: not any(map(alive, left)))
-    finally:
-        for pid in filter(alive, left):
-            os.kill(pid, signal.SIGKILL)
+    ends(*left)
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ import pytest
 from finnmake.engine import processes
 from finnmake.engine.store import Store
 from finnmake.errors import StepError
-from tests.waiting import alive, until
+from tests.waiting import alive, ends, until
 
 #: Two generations below the step, in a process group and session of its own: out of reach of killpg.
 DAEMON = """
@@ -32,7 +32,7 @@ time.sleep(0.2)
 
 
 def daemon(pids: Path) -> int:
-    until(lambda: pids.exists() and pids.read_text().strip())
+    until(lambda: pids.exists() and pids.read_text().strip(), seconds=20)
     return int(pids.read_text())
 
 
@@ -48,8 +48,7 @@ def test_daemon_that_a_step_leaves_ends_with_its_job(bench, tmp_path, after, fai
             bench.run("p:f")
     else:
         bench.run("p:f")
-    pid = daemon(tmp_path / "pids")
-    until(lambda: not alive(pid))
+    ends(daemon(tmp_path / "pids"))
 
 
 def test_daemon_of_a_step_that_hangs_ends_at_its_deadline(bench, tmp_path):
@@ -57,8 +56,7 @@ def test_daemon_of_a_step_that_hangs_ends_at_its_deadline(bench, tmp_path):
     bench.step(DAEMON.replace("PIDS", str(tmp_path / "pids")) + "time.sleep(1000)")
     with pytest.raises(StepError, match="no result after"):
         bench.run("p:f")
-    pid = daemon(tmp_path / "pids")
-    until(lambda: not alive(pid))
+    ends(daemon(tmp_path / "pids"))
 
 
 def test_daemon_of_a_living_job_lives_on_while_another_job_ends(bench, tmp_path):
@@ -79,7 +77,7 @@ def test_daemon_of_a_living_job_lives_on_while_another_job_ends(bench, tmp_path)
         time.sleep(0.3)
         assert alive(pid)
     bench.pool.close()
-    until(lambda: not alive(pid))
+    ends(pid)
 
 
 def test_children_are_found_and_killed():

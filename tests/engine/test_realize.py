@@ -13,7 +13,7 @@ import pytest
 from finnmake.engine.realize import StepOutcome
 from finnmake.engine.store import DamagedBlob
 from finnmake.errors import StepError
-from tests.waiting import alive, until
+from tests.waiting import ends
 
 APPEND = "def {name}(model, config):\n    return [*model, {value!r}]\n"
 
@@ -247,7 +247,6 @@ def test_failure_is_not_kept_and_not_tried_twice_in_one_process(bench, tmp_path)
 
 
 def test_timeout_ends_the_step_and_what_it_started(bench, tmp_path):
-
     bench.timeout = 2.0
     bench.step(
         f"""
@@ -264,7 +263,7 @@ def test_timeout_ends_the_step_and_what_it_started(bench, tmp_path):
         assert error.timed_out
         assert error.category == "timeout"
         sleeper = int(shared.read_text())
-        until(lambda: not alive(sleeper))
+        ends(sleeper)
     finally:
         shared.unlink(missing_ok=True)
 

@@ -56,7 +56,7 @@ def test_no_trace_no_match(store: Store) -> None:
 
 def test_of_many_few_are_read(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = {each: add(store, {"fps": [each], "clock": [5.0]}) for each in range(600)}
-    add(store, {"clock": [5.0]})
+    always = add(store, {"clock": [5.0]})
     add(store, {"fps": [7], "width": [8]})
     index = TraceIndex(store)
     read: list[str] = []
@@ -67,10 +67,10 @@ def test_of_many_few_are_read(store: Store, monkeypatch: pytest.MonkeyPatch) -> 
         return whole(self, key, name)
 
     monkeypatch.setattr(Store, "trace", counted)
-    assert wanted[8] in names(index, {"fps": 8, "clock": 5.0, "other": 1})
+    assert names(index, {"fps": 8, "clock": 5.0, "other": 1}) == {wanted[8], always}
     assert names(index, {"fps": 8, "clock": 6.0}) == set()
     assert index.fields(KEY) == {"fps", "clock", "width"}
-    assert 1 < len(read) < 20 and len(set(read)) == len(read)
+    assert len(read) <= 5 and len(set(read)) == len(read)
 
 
 def test_traces_of_other_processes_are_seen_at_once(store: Store) -> None:

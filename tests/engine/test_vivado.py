@@ -15,7 +15,7 @@ from finnmake.engine.vivado import Installation
 from finnmake.errors import ToolError
 from finnmake.settings import ToolchainSettings, VivadoSettings
 from tests import fake_vivado
-from tests.waiting import alive, until
+from tests.waiting import ends
 
 VERSIONS = {
     "vivado": "v2022.2 (64-bit) SW Build 3671981",
@@ -262,8 +262,7 @@ def test_tool_that_hangs_is_ended_with_all_it_started(tree):
     said = failing(tree, "echo starting; sleep 60 & echo $! > $(dirname $0)/pid; wait")
     assert "no answer within" in said
     assert "starting" in said
-    pid = int((tree / "bin/pid").read_text())
-    until(lambda: not alive(pid))
+    ends(int((tree / "bin/pid").read_text()))
 
 
 def test_tool_that_says_something_else(tree):

@@ -22,7 +22,7 @@ from finnmake.engine.runtime import Places
 from finnmake.engine.runtime.local import LocalRuntime
 from finnmake.engine.runtime.warm import WarmRuntime, staying
 from finnmake.errors import StepError, WorkerError, WorkspaceError
-from tests.waiting import alive, until
+from tests.waiting import alive, ends, until
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_nothing_of_a_run_is_left_for_the_next(bench: Any, run: Any) -> None:
         "subprocess.Popen(['sleep', '321'], start_new_session=True)\nreturn model"
     )
     _, pid = run()
-    until(lambda: "sleep" not in children_of(pid))
+    until(lambda: "sleep" not in children_of(pid), seconds=10)
     bench.step("return [os.environ.get('LEFT'), '/left' in sys.path]")
     result, again = run()
     assert result == [None, False] and again == pid
@@ -117,7 +117,7 @@ def test_another_toolchain_gets_another_worker_and_the_old_one_goes(
     bench.step("return [*model, 'x']")
     _, another = run(**other)
     assert pid != another
-    until(lambda: not alive(pid), seconds=10)  # well before it goes of itself
+    ends(pid)  # well before it goes of itself
 
 
 def test_another_umask_or_limit_gets_another_worker(bench: Any, run: Any) -> None:
@@ -162,7 +162,7 @@ def test_a_worker_that_is_killed_in_the_middle_of_a_step_is_replaced(bench: Any,
     )
 
     def kill() -> None:
-        until((bench.root / "started").exists)
+        until((bench.root / "started").exists, seconds=10)
         (record,) = [each for each in map(warm.Address.record, warm.addresses()) if each]
         os.kill(warm.pid_of(record), signal.SIGKILL)
 
@@ -194,8 +194,8 @@ def test_a_backend_that_cannot_be_loaded_is_an_error_and_leaves_no_worker(bench:
 def test_without_work_it_goes_and_leaves_nothing(bench: Any, run: Any, place: Path) -> None:
     bench.step("return model")
     _, pid = run(idle=0.5)
-    until(lambda: not alive(pid))
-    until(lambda: not list(place.iterdir()))
+    ends(pid)
+    until(lambda: not list(place.iterdir()), seconds=10)
 
 
 def test_it_is_stopped_between_runs_alone(bench: Any, run: Any, place: Path) -> None:
@@ -249,7 +249,7 @@ def test_what_a_dead_worker_left_is_in_nobodys_way(bench: Any, run: Any, place: 
         result, another = run()
         assert result == [garbage.hex()] and another != pid
         os.kill(another, signal.SIGKILL)
-        until(lambda another=another: not alive(another))
+        ends(another)
 
 
 def test_a_socket_on_which_nobody_listens_is_replaced(place: Path) -> None:

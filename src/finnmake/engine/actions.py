@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -76,18 +76,14 @@ def _listed(folder: Path) -> list[str]:
         return []
 
 
-def fields_digest(names: Iterable[str]) -> str:
-    """What the name of a group begins with: stands for the names of fields."""
-    return digest_value("fields", sorted(names))[:16]
-
-
 def place_of(fields: Mapping[str, Any]) -> tuple[str, str]:
     """The group of the traces that read these fields with these values, and what their names begin with.
 
-    A group has others, too, which read the same fields; there are at most 256 groups of these.
+    A group has others, too, which read the same fields; there are at most 256 groups of these. What stands
+    before the dash tells the fields.
     """
-    values = digest_value("values", fields)
-    return f"{fields_digest(fields)}-{values[:2]}", values[:16]
+    names, values = digest_value("fields", sorted(fields)), digest_value("values", fields)
+    return f"{names[:16]}-{values[:2]}", values[:16]
 
 
 def _name(trace: Mapping[str, Any]) -> str:
